@@ -1,0 +1,83 @@
+# Everything a developer or CI runs. Each target sets up what it needs; nothing is installed outside this folder.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := dashboard/web
+STATIC := dashboard/server/src/repack_dashboard/static
+# What another tool put into the environment must not change what is installed here.
+CLEAN := env -u PIP_FIND_LINKS -u PIP_REQUIRE_VIRTUALENV -u VIRTUAL_ENV -u PYTHONPATH
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
+  $(wildcard $(WEB)/index.html $(WEB)/vite.config.ts $(WEB)/tsconfig.json)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(VENV)/.ready $(STATIC)/index.html ## Make .venv and the web build inside this folder
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "dify-repack needs Python 3.11 or newer; install it, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ;]+' requirements.lock)"
+	@$(CLEAN) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(WEB)/node_modules/.ready: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "the page needs Node.js 20 or newer with npm; install it and run make again" >&2; exit 1; }
+	@cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STATIC)/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
+	@cd $(WEB) && npm run --silent build
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Repackage an example plugin without a cluster, and watch it in the browser
+	@$(BIN)/python scripts/demo.py
+
+.PHONY: test
+test: setup ## Run every test: unit, conformance, integration, web, browser
+	@cd $(WEB) && npm run --silent test
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## Check style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@cd $(WEB) && npm run --silent check
+
+.PHONY: generate
+generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files: CRD, OpenAPI, TypeScript types, tables of README
+	@$(BIN)/python scripts/generate.py --write
+	@cd $(WEB) && npm run --silent types
+
+.PHONY: lock
+lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --upgrade pyproject.toml -o requirements.lock
+
+.PHONY: e2e
+e2e: setup ## Run the conformance and cluster tests against the cluster that KUBECONFIG names
+	@test -n "$${KUBECONFIG:-}" || { echo "make e2e needs KUBECONFIG: the path of a cluster's kubeconfig" >&2; exit 1; }
+	@$(BIN)/python -m pytest -m cluster
+
+.PHONY: bench
+bench: setup ## Print benchmarks as ratios against a peer
+	@$(BIN)/python bench/pack.py
+
+.PHONY: screenshots
+screenshots: setup ## Take the screenshots of README and docs
+	@$(BIN)/python scripts/screenshots.py
+
+.PHONY: clean
+clean: ## Remove what make made here (tasks and artifacts of the demo too)
+	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,40 @@
+"""The two base models: what Kubernetes and browsers read is camelCase, what our code reads is snake_case."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment the way Kubernetes does: UTC, whole seconds, `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
+"""A moment in a Kubernetes object: whole seconds, as its API server compares them."""
+
+
+class Model(BaseModel):
+    """Frozen, camelCase on the wire, unknown fields ignored: an older program reads a newer object."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """Return the JSON value of this model without the fields that are None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class StrictModel(Model):
+    """As `Model`, and an unknown field is an error: for what users send, where a typing error must not be silent."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,15 @@
+"""Shared fixtures. Tests that need a part that may be missing say so through `requirements.require`."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared, slow machine must not make a property test fail by time; the number of examples bounds it.
+settings.register_profile("repo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("repo")
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_this_machine_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove what would change pip's and uv's answers on one machine and not on another."""
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "VIRTUAL_ENV"):
+        monkeypatch.delenv(name, raising=False)
