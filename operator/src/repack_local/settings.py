@@ -1,0 +1,36 @@
+"""Settings of the embedded mode: one machine, no cluster, for trying out and for people who need no more."""
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment once, at the start."""
+
+    model_config = SettingsConfigDict(env_prefix="REPACK_LOCAL_", use_attribute_docstrings=True, frozen=True)
+
+    home: Path = Path.home() / ".local" / "share" / "dify-repack"
+    """Folder that keeps everything: tasks, artifacts, logs, wheel cache, kubeconfig. Delete it to start anew."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Only a loopback address is taken: nobody is asked for a password in this mode."""
+    port: int = 8700
+    """Port of the page; 0 takes a free one, and so does a port that is in use."""
+    api_port: int = 8701
+    """Port of the embedded Kubernetes API; 0 takes a free one, and so does a port that is in use."""
+    max_concurrent: int = 2
+    """How many tasks run at once; each needs about one core while it verifies."""
+    stop_seconds: float = 10.0
+    """How long the programs may take to end after Ctrl-C before they are killed."""
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_only(cls, host: str) -> str:
+        if host != "localhost" and not ip_address(host).is_loopback:
+            raise ValueError(
+                f"the embedded mode listens on a loopback address only, not on {host}: it asks nobody for a password; "
+                "to serve other machines, install the chart in a cluster"
+            )
+        return host

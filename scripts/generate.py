@@ -1,0 +1,119 @@
+"""Write, or check, every generated file of the Python side: CRD, OpenAPI, and the tables of README.md.
+
+`make generate` calls it with --write and then lets openapi-typescript write the TypeScript types; a test of
+`make test` calls `stale_files`, so that a forgotten `make generate` is an error with a name.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic_settings import BaseSettings
+
+from repack_contract.reasons import REASONS, Retry
+from repack_contract.schema import generated_files as contract_files
+from repack_dashboard.openapi import document as openapi_document
+from repack_dashboard.settings import Settings as DashboardSettings
+from repack_local.settings import Settings as LocalSettings
+from repack_operator.settings import Settings as OperatorSettings
+from repack_worker.settings import Settings as WorkerSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SETTINGS: dict[str, type[BaseSettings]] = {
+    "Worker and command line": WorkerSettings,
+    "Operator": OperatorSettings,
+    "Dashboard": DashboardSettings,
+    "Embedded mode": LocalSettings,
+}
+
+RETRY_WORDS = {Retry.YES: "yes", Retry.NO: "no", Retry.ONCE: "once", Retry.WAIT: "waits"}
+
+
+def reasons_table() -> str:
+    """Return the Markdown table of all reasons."""
+    rows = ["| reason | class | exit code | tried again | when | what to do |", "|---|---|---|---|---|---|"]
+    rows += [
+        f"| `{reason}` | {facts.failure_class} | {facts.exit_code or '–'} | {RETRY_WORDS[facts.retry]} "
+        f"| {facts.meaning} | {facts.hint} |"
+        for reason, facts in REASONS.items()
+    ]
+    return "\n".join(rows)
+
+
+def settings_tables() -> str:
+    """Return a Markdown table of the environment variables of each program."""
+    return "\n\n".join(f"**{title}**\n\n{_settings_table(model)}" for title, model in SETTINGS.items())
+
+
+def _settings_table(model: type[BaseSettings]) -> str:
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        variable = alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{name}".upper()
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `{variable}` | {default} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    if value is None or value in ("", [], {}, ()):
+        return "–"
+    if isinstance(value, Path) and value.is_relative_to(Path.home()):
+        return f"`~/{value.relative_to(Path.home())}`"
+    return f"`{getattr(value, 'value', value)}`"
+
+
+def between_markers(text: str, name: str, content: str) -> str:
+    """Return `text` with what stands between the two markers of `name` replaced; an error when they are missing."""
+    start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+    before, found_start, rest = text.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not found_start or not found_end:
+        raise SystemExit(f"README.md lacks the markers {start} and {end}")
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+def generated_files() -> dict[Path, str]:
+    """Return every generated file with the content that it should have."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    text = between_markers(text, "reasons", reasons_table())
+    text = between_markers(text, "settings", settings_tables())
+    return {
+        **contract_files(ROOT),
+        ROOT / "dashboard/web/src/api/openapi.json": openapi_document(),
+        readme: text,
+    }
+
+
+def stale_files() -> list[Path]:
+    """Return the generated files that differ from what they should be."""
+    return [
+        path
+        for path, content in generated_files().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != content
+    ]
+
+
+def main() -> int:
+    """Write the stale files, or with --check name them and answer 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--write", action="store_true")
+    group.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    stale = stale_files()
+    if options.write:
+        for path, content in generated_files().items():
+            if path in stale:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, encoding="utf-8")
+    for path in stale:
+        sys.stdout.write(f"{'written' if options.write else 'stale'}: {path.relative_to(ROOT)}\n")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
