@@ -1,7 +1,7 @@
 """Every reason a task can fail or wait for: one table with class, exit code, retry, meaning and remedy.
 
 The reason's name is part of the API. The worker's exit code tells the operator the reason: 10-19 user and artifact,
-20-29 network, 30-39 resource, 1 and anything else `Internal`. 17 and 18 are free (operator.md 6.2).
+20-29 network, 30-39 resource, 1 and anything else `Internal`. 18 is free (operator.md 6.2).
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,7 @@ class Reason(StrEnum):
     UNSUPPORTED_PLATFORM = "UnsupportedPlatform"
     NO_WHEEL_FOR_PLATFORM = "NoWheelForPlatform"
     PACKAGE_TOO_LARGE = "PackageTooLarge"
+    PYTHON_NOT_FOUND = "PythonNotFound"
     INVALID_SPEC = "InvalidSpec"
     NAME_CONFLICT = "NameConflict"
     VERIFICATION_FAILED = "VerificationFailed"
@@ -194,6 +195,11 @@ REASONS: dict[Reason, ReasonFacts] = {
         _U, 16, Retry.NO,
         "The input or the result is above the size limit.",
         "Raise REPACK_MAX_PACKAGE_BYTES, and the same limits in Dify.",
+    ),
+    Reason.PYTHON_NOT_FOUND: ReasonFacts(
+        _I, 17, Retry.NO,
+        "No interpreter of the plugin's Python version runs where the worker runs, so nothing could be verified.",
+        "Install that Python and set REPACK_PYTHON to its path, or let uv download one (REPACK_PYTHON_DOWNLOAD=true).",
     ),
     Reason.INVALID_SPEC: ReasonFacts(
         _U, None, Retry.NO,

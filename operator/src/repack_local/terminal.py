@@ -1,0 +1,120 @@
+"""What `dify-repack` shows: a live display in a terminal, plain lines in a pipe."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from repack_contract.phases import Stage
+from repack_contract.progress import LogLine, StageProgress, StageState, WorkResult
+from repack_contract.progress import Progress as WorkProgress
+from repack_contract.task import Verification
+from repack_worker.plugin import Plugin
+
+_QUIET_LEVELS = {"debug"}
+_MARKS = {
+    StageState.PENDING: "[dim]·[/]", StageState.DONE: "[green]✓[/]", StageState.FAILED: "[red]✗[/]",
+    StageState.SKIPPED: "[dim]–[/]",
+}  # fmt: skip
+
+
+class TerminalReporter:
+    """Listens to a worker and shows it on stderr, so that stdout stays for results."""
+
+    def __init__(self, *, verbose: bool, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._verbose = verbose
+        self._live = self._console.is_terminal
+        self._stages: dict[Stage, TaskID] = {}
+        self._display = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.fields[mark]} {task.description:<9}"),
+            BarColumn(bar_width=28),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[message]}"),
+            console=self._console,
+            refresh_per_second=8,
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._display.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._display.stop()
+
+    def progress(self, progress: WorkProgress) -> None:
+        """Show where the stages stand; a pipe gets the log alone."""
+        if not self._live:
+            return
+        for stage in progress.stages:
+            self._show(stage)
+
+    def _show(self, stage: StageProgress) -> None:
+        if stage.stage not in self._stages:
+            self._stages[stage.stage] = self._display.add_task(
+                stage.stage.value, total=None, start=False, mark=" ", message=""
+            )
+        task = self._stages[stage.stage]
+        if stage.state is StageState.RUNNING and not self._display.tasks[task].started:
+            self._display.start_task(task)
+        ended = stage.state in {StageState.DONE, StageState.FAILED, StageState.SKIPPED}
+        total = stage.bytes_total or (max(stage.bytes_done, 1) if ended else None)
+        done = (total or 0) if stage.state is StageState.DONE else stage.bytes_done
+        self._display.update(
+            task, total=total, completed=done, mark=_MARKS.get(stage.state, " "),
+            message="" if ended else (stage.message or ""),
+        )  # fmt: skip
+        if ended:
+            self._display.stop_task(task)
+
+    def log(self, line: LogLine) -> None:
+        """Show a line: all of them on demand, otherwise what matters; in a terminal above the display."""
+        important = line.level in {"warning", "error"}
+        if not self._verbose and (line.level in _QUIET_LEVELS or (self._live and not important)):
+            return
+        stage = f"[{line.stage.value}] " if line.stage else ""
+        style = {"warning": "yellow", "error": "red", "debug": "dim"}.get(line.level, "")
+        self._console.print(Text(f"{stage}{line.text}", style=style), soft_wrap=True)
+
+
+def show_result(result: WorkResult) -> None:
+    """Print what was made; the path stands alone on its line."""
+    for artifact in result.artifacts:
+        print(artifact.uri)
+        print(f"  {artifact.size_bytes or 0:,} bytes, {artifact.wheels} wheels, sha256 {artifact.sha256}")
+        if artifact.verification:
+            print(f"  verified ({artifact.verification.method.value}): {artifact.verification.message}")
+
+
+def show_verification(plugin: Plugin, proof: Verification) -> None:
+    """Print that a package installs."""
+    print(f"{plugin.identity}")
+    print(f"  verified ({proof.method.value}): {proof.message}")
+
+
+def show_failure(reason: str, message: str, hint: str) -> None:
+    """Print what went wrong, why, and what to do."""
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("✗ ", "red"), (reason, "bold red")))
+    console.print(Text(f"  {message}"), soft_wrap=True)
+    console.print(Text.assemble(("  What to do: ", "bold"), hint), soft_wrap=True)
+    sys.stderr.flush()

@@ -1,0 +1,76 @@
+"""One attempt from its settings to its result: folders, listeners and stages put together, and cleaned up after."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from repack_contract.errors import RepackError
+from repack_contract.progress import WorkResult
+from repack_contract.task import Spec
+from repack_worker.fetch import Fetcher
+from repack_worker.pipeline import run_steps
+from repack_worker.report import Journal
+from repack_worker.settings import Settings
+from repack_worker.sources import PluginSource
+from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
+from repack_worker.store import ArtifactStore
+from repack_worker.work import Work
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What is needed to make the packages of one task once."""
+
+    spec: Spec
+    settings: Settings
+    source: PluginSource
+    store: ArtifactStore
+    journal: Journal
+    folder: Path
+
+    async def run(self) -> WorkResult:
+        """Run all stages and return the result; failures are results too, with reason, message and hint."""
+        async with Fetcher(self.settings) as fetcher:
+            work = Work(
+                spec=self.spec,
+                settings=self.settings,
+                source=self.source,
+                store=self.store,
+                journal=self.journal,
+                fetcher=fetcher,
+                folder=self.folder,
+            )
+            try:
+                await run_steps(DRY_RUN_STEPS if self.spec.dry_run else STEPS, work)
+            except RepackError as error:
+                self.journal.say(f"{error.reason.value}: {error.message}", "error")
+                self.journal.say(f"Hint: {error.hint}", "error")
+                return WorkResult(
+                    ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
+                    plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
+                )  # fmt: skip
+        return WorkResult(
+            ok=True,
+            plugin=work.the_plugin.info,
+            plan=plan_status(work) if self.spec.dry_run else None,
+            artifacts=work.artifacts,
+        )
+
+
+@contextlib.asynccontextmanager
+async def working_folder(parent: Path) -> AsyncIterator[Path]:
+    """Give a new folder below `parent`, removed at the end whatever happens."""
+    folder = await asyncio.to_thread(_new_folder, parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_folder(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="attempt-", dir=parent))

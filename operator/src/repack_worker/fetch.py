@@ -1,0 +1,229 @@
+"""Downloads that are bounded, resumed after a cut, checked, and that end: in the whole file, or in a named error.
+
+`.part` files are renamed only when whole and right, so a file under its final name can be trusted to be complete.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from repack_contract.errors import RepackError, without_secrets
+from repack_contract.reasons import Reason
+from repack_worker.settings import Settings
+
+MAX_REDIRECTS = 5
+_LONGEST_WAIT_SECONDS = 20.0
+_GONE = {404, 410}
+_DENIED = {401, 403}
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch."""
+
+    url: str
+    target: Path
+    what: str
+    """What to call it in messages, such as `numpy 2.1.3` or `the plugin`."""
+    limit: int
+    """More bytes than this are refused."""
+    sha256: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    missing: Reason = Reason.PLUGIN_NOT_FOUND
+    """The reason when the server has no such file."""
+    on_bytes: Callable[[int], None] = lambda _count: None
+    """Called with the number of bytes that came; a negative one when they are thrown away."""
+    on_total: Callable[[int], None] = lambda _count: None
+    """Called once the whole size is known."""
+
+    @property
+    def shown_url(self) -> str:
+        """The address without credentials and query."""
+        return without_secrets(self.url)
+
+
+class _CutError(Exception):
+    """The transfer ended early; trying again may help. `reason` is what it is when it does not."""
+
+    def __init__(self, reason: Reason, message: str, *, wait_seconds: float | None = None) -> None:
+        self.reason, self.message, self.wait_seconds = reason, message, wait_seconds
+        super().__init__(message)
+
+
+class Fetcher:
+    """An HTTP client with our limits. HTTP/1.1: in pure Python HTTP/2 is bound by the CPU (repackaging.md 7)."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        timeout = httpx.Timeout(settings.stall_seconds, connect=settings.connect_timeout_seconds, pool=None)
+        limits = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
+        self._client = httpx.AsyncClient(
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=True,
+            max_redirects=MAX_REDIRECTS,
+            headers={"User-Agent": "dify-repack", "Accept-Encoding": "identity"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def download(self, order: Download) -> str:
+        """Fetch a file and return its sha256; on failure nothing of it is left. Ends within the attempts allowed."""
+        part = order.target.with_name(f"{order.target.name}.part")
+        try:
+            sha256 = await self._with_attempts(order, part)
+            if order.sha256 and sha256 != order.sha256:
+                raise RepackError(
+                    Reason.CHECKSUM_MISMATCH,
+                    f"{order.what}: the sha256 of {order.target.name} is {sha256}, expected was {order.sha256} "
+                    f"({order.shown_url}).",
+                    details={"file": order.target.name, "expected": order.sha256, "actual": sha256},
+                )
+            part.replace(order.target)
+        finally:
+            part.unlink(missing_ok=True)
+        return sha256
+
+    async def _with_attempts(self, order: Download, part: Path) -> str:
+        for attempt in range(1, self._settings.download_attempts + 1):
+            try:
+                return await self._transfer(order, part)
+            except _CutError as cut:
+                if attempt == self._settings.download_attempts:
+                    raise RepackError(cut.reason, f"{order.what}: {cut.message} ({order.shown_url}).") from cut
+                await asyncio.sleep(min(cut.wait_seconds or 0.3 * 2**attempt, _LONGEST_WAIT_SECONDS))
+        raise AssertionError("settings allow at least one attempt")
+
+    async def _transfer(self, order: Download, part: Path) -> str:
+        """Ask once, from where the last attempt ended; return the sha256 of the whole file."""
+        there = _size(part)
+        headers = {**order.headers, **({"Range": f"bytes={there}-"} if there else {})}
+        try:
+            async with self._client.stream("GET", order.url, headers=headers) as response:
+                _check_status(response, order)
+                if there and response.status_code != httpx.codes.PARTIAL_CONTENT:
+                    order.on_bytes(-there)
+                    there = 0
+                return await self._receive(response, order, part=part, there=there)
+        except httpx.TimeoutException as error:
+            raise _timeout(error, self._settings) from error
+        except httpx.TooManyRedirects as error:
+            raise RepackError(
+                Reason.INDEX_UNREACHABLE, f"{order.what}: more than {MAX_REDIRECTS} redirects from {order.shown_url}."
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise RepackError(Reason.PLUGIN_NOT_FOUND, f"{order.what}: {order.shown_url} is no web address.") from error
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+            raise _CutError(
+                Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut: {error or type(error).__name__}"
+            ) from error
+        except httpx.HTTPError as error:
+            message = f"the server could not be reached: {error or type(error).__name__}"
+            raise _CutError(Reason.INDEX_UNREACHABLE, message) from error
+
+    async def _receive(self, response: httpx.Response, order: Download, *, part: Path, there: int) -> str:
+        announced = _announced(response, there)
+        if announced is not None:
+            _check_limit(announced, order)
+            order.on_total(announced)
+        digest, done = hashlib.sha256(), there
+        with part.open("ab" if there else "wb") as file:
+            if there:
+                await asyncio.to_thread(_digest_into, part, digest)
+            async for chunk in self._steadily(response):
+                done += len(chunk)
+                _check_limit(done, order)
+                digest.update(chunk)
+                file.write(chunk)
+                order.on_bytes(len(chunk))
+        if announced is not None and done < announced:
+            raise _CutError(Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut after {done:,} of {announced:,} bytes")
+        return digest.hexdigest()
+
+    async def _steadily(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield what comes; a server that drips is as good as one that is silent."""
+        window_start, window_bytes = self._clock(), 0
+        async for chunk in response.aiter_raw():
+            yield chunk
+            window_bytes += len(chunk)
+            seconds = self._clock() - window_start
+            if seconds < self._settings.stall_seconds:
+                continue
+            if window_bytes < self._settings.min_bytes_per_second * seconds:
+                raise _CutError(Reason.DOWNLOAD_TIMEOUT, f"only {window_bytes:,} bytes came within {seconds:.0f} s")
+            window_start, window_bytes = self._clock(), 0
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _digest_into(path: Path, digest: "hashlib._Hash") -> None:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+
+
+def _announced(response: httpx.Response, there: int) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    return there + int(length) if length.isdigit() else None
+
+
+def _check_limit(size: int, order: Download) -> None:
+    if size > order.limit:
+        raise RepackError(
+            Reason.PACKAGE_TOO_LARGE,
+            f"{order.what} has more than the allowed {order.limit:,} bytes ({order.shown_url}).",
+        )
+
+
+def _timeout(error: httpx.TimeoutException, settings: Settings) -> _CutError:
+    if isinstance(error, httpx.ConnectTimeout):
+        return _CutError(Reason.INDEX_UNREACHABLE, f"no connection within {settings.connect_timeout_seconds:.0f} s")
+    return _CutError(Reason.DOWNLOAD_TIMEOUT, f"nothing came for {settings.stall_seconds:.0f} s")
+
+
+def _check_status(response: httpx.Response, order: Download) -> None:
+    status = response.status_code
+    if response.is_success:
+        return
+    if status in _GONE:
+        raise RepackError(order.missing, f"{order.what}: the server answers {status} for {order.shown_url}.")
+    if status in _DENIED:
+        raise RepackError(
+            order.missing,
+            f"{order.what}: the server refuses {order.shown_url} ({status}).",
+            hint="The address needs a permission: download the file yourself and upload it.",
+        )
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        wait = _retry_after(response)
+        raise _CutError(Reason.RATE_LIMITED, "the server asks to be called less often (429)", wait_seconds=wait)
+    if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        order.target.with_name(f"{order.target.name}.part").unlink(missing_ok=True)
+    raise _CutError(Reason.INDEX_UNREACHABLE, f"the server answers {status}")
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Read `Retry-After` (seconds or a date, RFC 9110 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,106 @@
+"""A command without a network. Three ways, the strongest that works here is used, and each must prove itself first.
+
+The proof: a child process under the method tries to reach a socket on which we really listen. If it gets through, or
+if nobody can, the method is not used, so the name that ends in `verification.method` is true.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repack_contract.errors import RepackError
+from repack_contract.reasons import Reason
+from repack_contract.task import VerificationMethod
+from repack_worker import seccomp
+from repack_worker.processes import ProcessTimeoutError, run
+
+_PROBE = """
+import socket, sys
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=3).close()
+except OSError as error:
+    print(error.strerror or error)
+    sys.exit(42)
+"""
+_REFUSED = 42
+_DEAD_PROXY = "http://127.0.0.1:9"
+"""The discard port of a host that is always there and listens to nothing."""
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """One way to run a command without a network."""
+
+    method: VerificationMethod
+    prefix: tuple[str, ...] = ()
+    """Words before the command."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables to add to the command's own."""
+    proof: str = ""
+    """What refused the probe, such as `Network is unreachable`."""
+
+    def wrap(self, command: Sequence[str | Path]) -> list[str]:
+        """Return the command line to run in place of `command`."""
+        return [*self.prefix, *map(str, command)]
+
+
+def _candidates() -> tuple[Isolation, ...]:
+    namespace, filtered = VerificationMethod.NETWORK_NAMESPACE, VerificationMethod.SECCOMP_FILTER
+    return (
+        Isolation(namespace, prefix=("unshare", "-n", "--")),
+        Isolation(namespace, prefix=("unshare", "-rn", "--")),
+        Isolation(filtered, prefix=(sys.executable, "-I", str(Path(seccomp.__file__)))),
+        Isolation(
+            VerificationMethod.OFFLINE_FLAGS,
+            environment={
+                "UV_OFFLINE": "1", "PIP_NO_INDEX": "1",
+                "HTTP_PROXY": _DEAD_PROXY, "HTTPS_PROXY": _DEAD_PROXY, "ALL_PROXY": _DEAD_PROXY,
+            },
+        ),
+    )  # fmt: skip
+
+
+async def choose_isolation(forced: VerificationMethod | None = None) -> Isolation:
+    """Return the strongest method that proved itself, or the forced one; raise when that one does not work here."""
+    refusals = []
+    for candidate in _candidates():
+        if forced and candidate.method is not forced:
+            continue
+        if candidate.method is VerificationMethod.OFFLINE_FLAGS:
+            return Isolation(
+                candidate.method, environment=candidate.environment, proof="not enforced: flags and a dead proxy only"
+            )
+        works, said = await probe(candidate)
+        if works:
+            return Isolation(candidate.method, prefix=candidate.prefix, proof=said)
+        refusals.append(f"{' '.join(candidate.prefix[:2])}: {said}")
+    raise RepackError(
+        Reason.VERIFICATION_FAILED,
+        f"The verification method {forced} does not work here ({'; '.join(refusals)}).",
+        hint="Leave REPACK_ISOLATION out, so that the strongest method that works is used.",
+    )
+
+
+async def probe(isolation: Isolation) -> tuple[bool, str]:
+    """Tell whether a child under the method is kept from a socket that listens, and what it said."""
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with asyncio.timeout(10):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)  # the listener can be reached from here
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        command = [sys.executable, "-I", "-S", "-c", _PROBE, str(port)]
+        finished = await run(isolation.wrap(command), env={"PATH": "/usr/bin:/bin"}, timeout_seconds=15)
+    except (OSError, TimeoutError, ProcessTimeoutError) as error:
+        return False, str(error)
+    finally:
+        server.close()
+    said = finished.lines[-1] if finished.lines else f"exit code {finished.code}"
+    if finished.code == 0:
+        return False, "the probe reached the network"
+    return finished.code == _REFUSED, said

@@ -1,0 +1,68 @@
+"""Reading the `requirements.txt` of a plugin: requirements and nothing else.
+
+Lines with options decide where packages come from or run code of the plugin's choice, so they are dropped (indexes) or
+refused (editable, local and nested files): only plain requirements reach uv.
+"""
+
+import re
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from repack_worker.archive import invalid
+
+REQUIREMENTS = "requirements.txt"
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_OPTIONS = re.compile(r"\s--?[a-zA-Z]")
+_HASH = re.compile(r"--hash[= ](\S+)")
+_DROPPED = re.compile(
+    r"^(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--trusted-host|--prefer-binary|--pre|"
+    r"--only-binary|--no-binary|--require-hashes|--use-feature)\b"
+)
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What was read: requirement lines for uv, and what was left out."""
+
+    lines: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def read_requirements(text: str) -> Requirements:
+    """Return the requirements of a requirements.txt; raise `InvalidPackage` naming the line that is none."""
+    lines: list[str] = []
+    dropped: list[str] = []
+    joined = text.replace("\r\n", "\n").replace("\\\n", " ")
+    for raw in joined.splitlines():
+        line = _COMMENT.sub("", raw).strip()
+        if not line:
+            continue
+        if _DROPPED.match(line):
+            dropped.append(line)
+        elif line.startswith("-"):
+            raise invalid(
+                f"requirements.txt: the line {line[:120]!r} is an option that a plugin cannot use.",
+                hint="List plain requirements: no editable installs, no further requirement or constraint files.",
+            )
+        else:
+            lines.append(_requirement(line))
+    return Requirements(lines=tuple(lines), dropped=tuple(dropped))
+
+
+def _requirement(line: str) -> str:
+    """Return the line as uv shall see it: the requirement and its hashes."""
+    option = _OPTIONS.search(line)
+    specifier = line[: option.start()].strip() if option else line
+    try:
+        requirement = Requirement(specifier)
+    except InvalidRequirement as error:
+        fault = str(error).partition("\n")[0]
+        raise invalid(f"requirements.txt: {line[:120]!r} is no requirement: {fault}.") from error
+    if requirement.url and not requirement.url.startswith(("https://", "http://")):
+        raise invalid(
+            f"requirements.txt: {line[:120]!r} does not come from an index or a web address.",
+            hint="Name a version that is on a package index; git and local files are not supported.",
+        )
+    hashes = " ".join(f"--hash={value}" for value in _HASH.findall(line))
+    return f"{specifier} {hashes}".strip()

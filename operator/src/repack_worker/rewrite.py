@@ -1,0 +1,95 @@
+"""Making a plugin install from `./wheels`: mode RequirementsOnly (repackaging.md 6.1, step 6, mode A).
+
+Which file the daemon obeys depends on its version: `pyproject.toml` since 0.5.3, its lock since 0.5.5. With only a
+pinned and hashed `requirements.txt` left, all of them do the same thing, and pip and uv check every hash again there.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from repack_contract.task import Arch
+from repack_worker.archive import Member
+from repack_worker.plan import Plan, Wheel
+from repack_worker.plugin import MANIFEST, Plugin
+from repack_worker.requirement_lines import REQUIREMENTS
+
+WHEELS = "wheels"
+DROPPED = frozenset(
+    {"pyproject.toml", "uv.lock", "uv.toml", ".python-version", ".verification.dify.json", REQUIREMENTS}
+)
+"""What would decide the installation in place of our requirements.txt, and the signature's category, now void."""
+IGNORE_FILES = (".difyignore", ".gitignore")
+
+
+def requirements_text(plan: Plan) -> str:
+    """Return the requirements.txt: no index, every wheel pinned and hashed.
+
+    The literal `dify-plugin==` matters: the daemon reads the file as text to learn the SDK's version (5.1).
+    """
+    pins = [f"{wheel.pin} --hash=sha256:{wheel.sha256}" for wheel in plan.wheels]
+    return "\n".join(["--no-index", f"--find-links ./{WHEELS}", *pins]) + "\n"
+
+
+def rewritten(plugin: Plugin, plan: Plan, files: Mapping[Wheel, Path]) -> list[Member]:
+    """Return the members of the offline package."""
+    members = [_kept(plugin, name, plan.platform.arch) for name in plugin.names if not _is_dropped(name)]
+    members.append(Member(REQUIREMENTS, requirements_text(plan).encode()))
+    members += [Member(f"{WHEELS}/{wheel.filename}", files[wheel], stored=True) for wheel in plan.wheels]
+    return members
+
+
+def kept_bytes(plugin: Plugin) -> int:
+    """Return the size of what stays of the plugin, unpacked: with the wheels it is the size of the package."""
+    return sum((plugin.folder / name).stat().st_size for name in plugin.names if not _is_dropped(name))
+
+
+def _is_dropped(name: str) -> bool:
+    return name in DROPPED or name.startswith(f"{WHEELS}/")
+
+
+def _kept(plugin: Plugin, name: str, arch: Arch) -> Member:
+    path = plugin.folder / name
+    if name in IGNORE_FILES:
+        return Member(name, without_wheels_rule(path.read_bytes()))
+    if name == MANIFEST:
+        return Member(name, narrowed(path.read_text("utf-8"), arch).encode())
+    return Member(name, path)
+
+
+def without_wheels_rule(content: bytes) -> bytes:
+    """Return an ignore file without the rules that hide wheels, for those who pack the result again with Dify's CLI."""
+    hiding = {b"wheels", b"*.whl", b"wheels/*", b"wheels/**", b"**/wheels", b"wheels/*.whl"}
+    lines = content.splitlines(keepends=True)
+    return b"".join(line for line in lines if line.strip().strip(b"/") not in hiding)
+
+
+def narrowed(manifest: str, arch: Arch) -> str:
+    """Return the manifest with `meta.arch` reduced to the target, everything else as its author wrote it."""
+    node = _arch_node(yaml.compose(manifest, Loader=yaml.SafeLoader))
+    if node is None or not node.value or [item.value for item in node.value] == [arch.value]:
+        return manifest
+    if node.flow_style:
+        start, end, text = node.start_mark.index, node.end_mark.index, f"[{arch.value}]"
+    else:  # a block's own end is where the next key starts: that of its last item is exact
+        start, end, text = node.start_mark.index, node.value[-1].end_mark.index, f"- {arch.value}"
+    changed = manifest[:start] + text + manifest[end:]
+    expected = yaml.safe_load(manifest)
+    expected["meta"]["arch"] = [arch.value]
+    # Text was cut by position: were the result anything but the same manifest, the original is the safer one.
+    return changed if yaml.safe_load(changed) == expected else manifest
+
+
+def _arch_node(root: yaml.Node | None) -> yaml.SequenceNode | None:
+    node: yaml.Node | None = root
+    for field in ("meta", "arch"):
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        node = next((value for key, value in node.value if key.value == field), None)
+    return node if isinstance(node, yaml.SequenceNode) else None
+
+
+def package_name(plugin: Plugin, *, arch: Arch, suffix: str) -> str:
+    """Return the file name of the package: Dify's own pattern, the target, and the task's suffix."""
+    return f"{plugin.author}-{plugin.name}_{plugin.version}-linux-{arch.value}-{suffix}.difypkg"

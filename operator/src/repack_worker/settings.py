@@ -1,0 +1,87 @@
+"""Settings of the worker, read once from `REPACK_*` variables; the only place that reads the environment."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from repack_contract.task import VerificationMethod
+
+_PASSED_ON = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+)  # fmt: skip
+"""What child processes that may use a network get of our environment on purpose: certificates and proxies."""
+
+
+def passed_on_environment() -> dict[str, str]:
+    """Return the certificates and proxies of our own environment."""
+    environment = os.environ  # noqa: TID251 - this is the settings module
+    return {name: environment[name] for name in _PASSED_ON if name in environment}
+
+
+class Settings(BaseSettings):
+    """How a worker works; each field is the variable `REPACK_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=True)
+
+    order: str | None = None
+    """JSON of the WorkOrder; the operator writes it into the Job."""
+    ingest_url: str | None = None
+    """Base URL of the dashboard. Without it nothing is reported and nothing can be published there."""
+    ingest_token_file: Path | None = None
+    """File with the bearer token for the ingest endpoint; read again for each request, because it rotates."""
+    work_dir: Path = Path("/work")
+    """Where everything temporary lies; each attempt makes a folder of its own there and removes it."""
+    cache_dir: Path | None = None
+    """Wheels and index answers kept between tasks; `cache` in the working directory when absent."""
+    termination_log: Path = Path("/dev/termination-log")
+    """Where the result is written for the kubelet."""
+
+    python: Path | None = None
+    """The interpreter that plugins are verified with; looked for when absent. It must have the task's version."""
+    python_download: bool = True
+    """Let uv download an interpreter when none of the right version is found."""
+    index_url: str | None = None
+    """Package index to ask where the task names none; uv's own default when absent."""
+
+    max_package_bytes: int = Field(default=500 << 20, ge=1)
+    """Largest package to make, in bytes, packed and unpacked; set the same in Dify (its own default is 50 MiB)."""
+    max_plugin_bytes: int = Field(default=500 << 20, ge=1)
+    """Largest plugin to accept, in bytes as downloaded."""
+    max_unpacked_bytes: int = Field(default=2 << 30, ge=1)
+    """Largest plugin to accept, in bytes when unpacked."""
+    max_entries: int = Field(default=100_000, ge=1)
+    """Most files a plugin may have."""
+
+    connections: int = Field(default=12, ge=1, le=64)
+    """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""
+    connect_timeout_seconds: float = Field(default=10.0, gt=0)
+    """How long a server may take to accept a connection."""
+    stall_seconds: float = Field(default=30.0, gt=0)
+    """A download that brings less than `min_bytes_per_second` for so long counts as stuck."""
+    min_bytes_per_second: int = Field(default=1024, ge=1)
+    """Slowest download that is still worth waiting for."""
+    download_attempts: int = Field(default=4, ge=1)
+    """How often one file is asked for; what is there already is not fetched again."""
+    resolve_timeout_seconds: float = Field(default=300.0, gt=0)
+    """How long uv may take to choose versions for a plugin without a lock."""
+    verify_timeout_seconds: float = Field(default=600.0, gt=0)
+    """How long one command of the verification may take; Dify's daemon allows its install 10 minutes."""
+    isolation: VerificationMethod | None = None
+    """Method to keep the network away in Verify; the strongest that works here when absent."""
+    publish_attempts: int = Field(default=30, ge=1)
+    """How often an upload is tried, with up to 5 s between: a dashboard may be restarting."""
+
+    @model_validator(mode="after")
+    def _absolute(self) -> Self:
+        self.work_dir = self.work_dir.absolute()
+        self.cache_dir = (self.cache_dir or self.work_dir / "cache").expanduser().absolute()
+        return self
+
+    @property
+    def caches(self) -> Path:
+        """The cache folder, always set."""
+        return self.cache_dir or self.work_dir / "cache"

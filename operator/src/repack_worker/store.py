@@ -1,0 +1,168 @@
+"""Where finished packages go: the dashboard, or a folder. Whole, with their checksum, or not at all."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpx
+
+from repack_contract.errors import RepackError
+from repack_contract.reasons import Reason
+from repack_contract.task import Arch
+from repack_worker.ingest import authorization
+
+_CHUNK = 1 << 20
+_LONGEST_PAUSE_SECONDS = 5.0
+_FINAL_REFUSALS = {400, 401, 403, 404, 409, 413, 415, 422}
+"""Answers that the same request would get again."""
+
+
+class ArtifactStore(Protocol):
+    """A place for finished packages."""
+
+    async def put(
+        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+    ) -> str:
+        """Store the package and return its address."""
+
+    async def put_log(self, log: Path) -> None:
+        """Store the whole log (one JSON LogLine a line), also that of an attempt that failed."""
+
+
+class FolderStore:
+    """A folder of the user's: the package, `<package>.sha256` as sha256sum writes it, `<package>.report.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(
+        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+    ) -> str:
+        """Store the package atomically, last: whoever sees it sees its companions too."""
+        del target
+        return await asyncio.to_thread(self._put, package, sha256, report, on_bytes)
+
+    def _put(self, package: Path, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        final = self._folder / package.name
+        companions = {
+            f"{final.name}.sha256": f"{sha256}  {final.name}\n",
+            f"{final.name}.report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
+        }
+        part = final.with_name(f".{final.name}.part")
+        try:
+            shutil.copyfile(package, part)
+            for name, text in companions.items():
+                self._write(self._folder / name, text)
+            part.replace(final)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        on_bytes(final.stat().st_size)
+        return str(final)
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text, "utf-8")
+        part.replace(path)
+
+    async def put_log(self, log: Path) -> None:
+        """Keep no log: the user has seen it."""
+
+
+class DashboardStore:
+    """The dashboard, which alone mounts the artifact volume; waits for one that restarts."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, uid: str, attempt: int, token_file: Path | None, attempts: int
+    ) -> None:
+        self._client, self._uid, self._attempt = client, uid, attempt
+        self._token_file, self._attempts = token_file, attempts
+
+    async def put(
+        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+    ) -> str:
+        """Upload the package; the dashboard checks the sha256 before it shows it."""
+        del report
+        path = f"/api/v1/ingest/artifacts/{self._uid}/{self._attempt}/{target.value}/{quote(package.name)}"
+        response = await self._put(path, package, headers={"X-Content-SHA256": sha256}, on_bytes=on_bytes)
+        answer = response.json()
+        if answer.get("sha256") != sha256:
+            raise RepackError(
+                Reason.CHECKSUM_MISMATCH,
+                f"The dashboard stored {package.name} with sha256 {answer.get('sha256')}, sent was {sha256}.",
+            )
+        return str(answer["uri"])
+
+    async def put_log(self, log: Path) -> None:
+        """Upload the whole log."""
+        path = f"/api/v1/ingest/logs/{self._uid}/{self._attempt}"
+        await self._put(path, log, headers={"Content-Type": "application/x-ndjson"}, on_bytes=lambda _count: None)
+
+    async def _put(
+        self, path: str, file: Path, *, headers: Mapping[str, str], on_bytes: Callable[[int], None]
+    ) -> httpx.Response:
+        fault, size = "", (await asyncio.to_thread(file.stat)).st_size
+        for attempt in range(1, self._attempts + 1):
+            sent = 0
+
+            def count(size: int) -> None:
+                nonlocal sent
+                sent += size
+                on_bytes(size)
+
+            try:
+                response = await self._client.put(
+                    path,
+                    content=_stream(file, count),
+                    headers={
+                        "Content-Type": "application/octet-stream",
+                        "Content-Length": str(size),
+                        **headers,
+                        **authorization(self._token_file),
+                    },
+                    timeout=httpx.Timeout(60, connect=10),
+                )
+                if response.is_success:
+                    return response
+                fault = f"it answers {response.status_code}: {_detail(response)}"
+                self._check_final(response, file, fault)
+            except httpx.HTTPError as error:
+                fault = f"{error or type(error).__name__}"
+            on_bytes(-sent)
+            await asyncio.sleep(min(0.25 * 2**attempt, _LONGEST_PAUSE_SECONDS))
+        raise RepackError(
+            Reason.INDEX_UNREACHABLE,
+            f"{file.name} could not be uploaded to the dashboard: {fault}.",
+            hint="Check that the dashboard runs and can be reached from the worker, then run the task again.",
+        )
+
+    @staticmethod
+    def _check_final(response: httpx.Response, file: Path, fault: str) -> None:
+        if response.status_code == httpx.codes.INSUFFICIENT_STORAGE:
+            raise RepackError(
+                Reason.DISK_FULL, f"The dashboard has no room for {file.name} ({file.stat().st_size:,} bytes)."
+            )
+        if response.status_code in _FINAL_REFUSALS:
+            raise RepackError(Reason.INTERNAL, f"The dashboard refuses {file.name}: {fault}.")
+
+
+async def _stream(file: Path, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
+    with file.open("rb") as source:
+        while chunk := await asyncio.to_thread(source.read, _CHUNK):
+            on_bytes(len(chunk))
+            yield chunk
+
+
+def _detail(response: httpx.Response) -> str:
+    """Return what a problem+json says, else the start of the text."""
+    try:
+        problem = response.json()
+    except ValueError:
+        return response.text[:200]
+    return str(problem.get("detail") or problem.get("title") or "")[:300] if isinstance(problem, dict) else ""

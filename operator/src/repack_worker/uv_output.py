@@ -1,0 +1,20 @@
+"""What uv says when it fails, as one sentence that names the culprit."""
+
+import re
+from collections.abc import Iterable
+
+_DRAWING = re.compile(r"[×╰─▶│├⤷\u2500-\u257f\u25b6]")
+_NOISE = re.compile(r"^\s*(\d+(\.\d+)?(ms|s|µs)\s|(DEBUG|TRACE|INFO)\b|uv(::|_)|[┌┐└┘])")
+_STARTS = ("error:", "×", "x ", "hint:")
+_PREFIXES = ("error: ", "x ", "No solution found when resolving dependencies: ")
+_LONGEST = 800
+
+
+def sentence(lines: Iterable[str]) -> str:
+    """Return uv's report as one line of running text, without drawing characters and debug lines."""
+    said = [line for line in lines if line.strip() and not _NOISE.match(line)]
+    starts = [at for at, line in enumerate(said) if line.strip().lower().startswith(_STARTS)]
+    text = " ".join(_DRAWING.sub(" ", " ".join(said[starts[0] :] if starts else said[-5:])).split())
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    return text[:_LONGEST] or "uv gave no reason."
