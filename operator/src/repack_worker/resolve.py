@@ -56,6 +56,7 @@ async def resolve(
         "PATH": "/usr/bin:/bin",
         "UV_CACHE_DIR": str(settings.caches / "uv"),
         "UV_HTTP_TIMEOUT": str(_HTTP_TIMEOUT_SECONDS),
+        "UV_HTTP_RETRIES": str(settings.download_attempts - 1),
         "NO_COLOR": "1",
     }
     try:

@@ -1,0 +1,119 @@
+"""A whole attempt on small plugins: real uv, real installs, a package index of our own."""
+
+import hashlib
+import json
+import platform
+import zipfile
+
+import pytest
+
+from fakes.index import a_wheel
+from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
+from repack_contract.phases import Stage
+from repack_contract.progress import StageState
+from repack_contract.task import Arch, Mode, Target
+from requirements import require
+
+
+@pytest.fixture(autouse=True)
+def _on_amd64() -> None:
+    require(platform.machine() == "x86_64", "packages for amd64 are verified on an amd64 machine")
+
+
+async def test_a_plugin_with_a_lock_becomes_a_verified_package_without_any_resolution(tmp_path, index, pack, listener):
+    index.add(leaf := a_wheel("tiny-leaf", "2.0"), sdk := a_wheel("tiny-sdk", requires=("tiny-leaf",)))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    files["uv.lock"] = a_lock(index, sdk, leaf, needs=("tiny-sdk", "tiny-leaf"))
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files))
+    assert result.ok, result.message
+    [artifact] = result.artifacts
+    assert artifact.name == "tester-tiny_0.0.1-linux-amd64-offline.difypkg"
+    assert artifact.wheels == 2
+    assert artifact.verification is not None
+    assert artifact.verification.passed
+    assert not index.asked_for("/simple/")
+    package = tmp_path / "out" / artifact.name
+    assert hashlib.sha256(package.read_bytes()).hexdigest() == artifact.sha256
+    assert listener.states[-1].percent == 100
+    assert {stage.state for stage in listener.states[-1].stages} == {StageState.DONE}
+
+
+async def test_a_plugin_with_requirements_only_is_resolved_from_the_index(tmp_path, index, pack):
+    index.add(a_wheel("tiny-sdk", "1.0", requires=("tiny-leaf>=1",)), a_wheel("tiny-sdk", "1.1"))
+    index.add(a_wheel("tiny-leaf", "1.0"), a_wheel("tiny-leaf", "1.5"))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"))
+    assert result.ok, result.message
+    with zipfile.ZipFile(result.artifacts[0].uri or "") as archive:
+        lines = archive.read("requirements.txt").decode().splitlines()
+    assert lines[:2] == ["--no-index", "--find-links ./wheels"]
+    assert [line.split(" ")[0] for line in lines[2:]] == ["tiny-leaf==1.5", "tiny-sdk==1.0"]
+    assert all(" --hash=sha256:" in line for line in lines[2:])
+
+
+async def test_a_plugin_with_pyproject_and_no_lock_is_resolved_from_its_dependencies(tmp_path, index, pack):
+    index.add(a_wheel("tiny-sdk"))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files))
+    assert result.ok, result.message
+    assert result.artifacts[0].wheels == 1
+
+
+async def test_the_same_input_gives_the_same_bytes(tmp_path, index, pack, settings):
+    index.add(a_wheel("tiny-sdk"))
+    package = a_package(tmp_path / "tiny.difypkg")
+    first = await pack(package)
+    (tmp_path / "attempt").rename(tmp_path / "first-attempt")
+    second = await pack(package)
+    assert first.artifacts[0].sha256 == second.artifacts[0].sha256
+
+
+async def test_a_second_run_takes_the_wheels_from_the_cache(tmp_path, index, pack):
+    index.add(sdk := a_wheel("tiny-sdk"))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    files["uv.lock"] = a_lock(index, sdk)
+    package = a_package(tmp_path / "tiny.difypkg", files)
+    assert (await pack(package)).ok
+    asked = len(index.asked_for("/packages/"))
+    (tmp_path / "attempt").rename(tmp_path / "first-attempt")
+    assert (await pack(package)).ok
+    assert len(index.asked_for("/packages/")) == asked == 1
+
+
+async def test_a_report_and_a_checksum_file_lie_beside_the_package(tmp_path, index, pack):
+    index.add(sdk := a_wheel("tiny-sdk"))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"))
+    name = result.artifacts[0].name or ""
+    report = json.loads((tmp_path / "out" / f"{name}.report.json").read_text())
+    assert report["wheels"] == [
+        {"name": "tiny-sdk", "version": "1.0", "filename": sdk.filename, "sha256": sdk.sha256}
+    ]  # fmt: skip
+    assert report["package"]["identity"].startswith("tester/tiny:0.0.1@")
+    assert (tmp_path / "out" / f"{name}.sha256").read_text() == f"{result.artifacts[0].sha256}  {name}\n"
+
+
+async def test_a_dry_run_stops_after_the_plan_and_downloads_nothing(tmp_path, index, pack, listener):
+    index.add(sdk := a_wheel("tiny-sdk"))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    files["uv.lock"] = a_lock(index, sdk)
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files), dry_run=True)
+    assert result.ok
+    assert result.plan is not None
+    assert (result.plan.packages, result.plan.download_bytes) == (1, len(sdk.content))
+    assert result.artifacts == []
+    assert index.seen == []
+    assert [stage.stage for stage in listener.states[-1].stages] == [Stage.FETCH, Stage.PLAN]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"targets": [Target(arch=Arch.ARM64)]}, "UnsupportedPlatform"),
+        ({"targets": [Target(arch=Arch.UNIVERSAL)]}, "UnsupportedPlatform"),
+        ({"mode": Mode.DUAL}, "UnsupportedPlatform"),
+    ],
+)
+async def test_what_a_later_version_brings_is_refused_in_so_many_words(tmp_path, pack, spec, reason):
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), **spec)
+    assert (result.ok, result.reason) == (False, reason)
+    assert "later version" in (result.message or "")
+    assert not (tmp_path / "out").exists()
