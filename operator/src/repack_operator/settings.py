@@ -1,0 +1,107 @@
+"""Settings of the operator, read once from the environment (`REPACK_OPERATOR_*`)."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from repack_contract.wire import StrictModel
+
+DEFAULT_PROFILE = "default"
+
+
+class IngestAuth(StrEnum):
+    """How operator and workers prove themselves to the dashboard's ingest endpoint."""
+
+    KUBERNETES = "kubernetes"
+    """By a projected service-account token of the ingest audience, checked by TokenReview."""
+    TOKEN = "token"  # noqa: S105 - the name of a mode
+    """By one static token in a file (embedded mode)."""
+
+
+class Profile(StrictModel):
+    """A runtime profile of workers; a task names one in `spec.profile`."""
+
+    image: str | None = None
+    """Image of the workers; `worker_image` when absent. Pin it by digest in production."""
+    memory: list[str] = Field(default=["1Gi", "2Gi"], min_length=1)
+    """Memory limits, smallest first: a worker that was killed for want of memory gets the next one, once."""
+    cpu: str = "1"
+    """CPU request; there is no CPU limit, because a throttled resolver only takes longer."""
+    storage: str = "8Gi"
+    """Size limit of the working directory and limit of ephemeral storage: plugin, wheels, unpacked verification."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    service_account: str | None = None
+    """Service account of the workers; it needs no rights. `worker_service_account` when absent."""
+    runtime_class: str | None = None
+    """RuntimeClass of the workers, such as a sandbox for the build code of packages."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment once, at the start. Lists and mappings are written as JSON."""
+
+    model_config = SettingsConfigDict(env_prefix="REPACK_OPERATOR_", use_attribute_docstrings=True, frozen=True)
+
+    kubeconfig: Path | None = None
+    """Kubeconfig file; None takes the service account of the Pod we run in."""
+    namespaces: list[str] = Field(default_factory=list)
+    """Namespaces whose tasks are served; empty serves all, which needs a ClusterRole."""
+    api_qps: float = Field(default=50.0, gt=0)
+    """Calls per second to the API server, on average."""
+    api_burst: int = Field(default=100, ge=1)
+    """Calls that may be made at once."""
+
+    max_concurrent: int = Field(default=4, ge=1)
+    """How many tasks may have a running Job at once; further ones wait in the queue."""
+    default_ttl_seconds: int | None = Field(default=None, ge=0)
+    """Seconds after which a finished task without `spec.ttlSecondsAfterFinished` is deleted; None keeps it."""
+    workers: int = Field(default=8, ge=1)
+    """How many tasks are looked at in parallel."""
+    resync_seconds: float = Field(default=300.0, ge=1)
+    """Seconds between two comparisons of what we know with what the API server lists (lost events heal here)."""
+    probe_seconds: float = Field(default=30.0, gt=0)
+    """Seconds of silence after which the API server is asked for a sign of life; readiness is lost after three."""
+
+    worker_image: str = "dify-repack-worker:latest"
+    """Image of the workers; pin it by digest in production."""
+    worker_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    worker_image_pull_secrets: list[str] = Field(default_factory=list)
+    """Names of Secrets in the task's namespace for a private registry."""
+    worker_command: list[str] = Field(default=["python", "-m", "repack_worker"], min_length=1)
+    """Command of the workers' container."""
+    worker_env: dict[str, str] = Field(default_factory=dict)
+    """Further environment of the workers, such as `REPACK_*` settings, proxies, a default package index."""
+    worker_service_account: str | None = None
+    """Service account of the workers; it needs no rights. None takes the namespace's default one."""
+    profiles: dict[str, Profile] = Field(default_factory=lambda: {DEFAULT_PROFILE: Profile()})
+    """Runtime profiles by name; a task without `spec.profile` gets `default`."""
+
+    ingest_url: str | None = None
+    """Base URL of the dashboard; None runs without a dashboard: no page, no progress, no uploads."""
+    ingest_token_file: Path | None = None
+    """File with the token for the dashboard, read for every batch because projected tokens rotate."""
+    ingest_auth: IngestAuth = IngestAuth.KUBERNETES
+    """How the workers prove themselves to the dashboard."""
+    worker_ingest_url: str | None = None
+    """Base URL of the dashboard as the workers see it, where it differs from `ingest_url`."""
+    worker_ingest_token_file: Path | None = None
+    """With `ingest_auth=token`: the token's file as the workers see it; `ingest_token_file` when absent."""
+    progress_seconds: float = Field(default=15.0, ge=0)
+    """Least time between two copies of a task's progress to its status, unless its stage changed."""
+
+    health_host: str = "0.0.0.0"  # noqa: S104 - probes come from the node, Prometheus from other Pods
+    """Address of /livez, /readyz and /metrics."""
+    health_port: int | None = Field(default=8081, ge=0, le=65535)
+    """Port of /livez, /readyz and /metrics; 0 takes a free one, None serves none."""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    stop_seconds: float = Field(default=10.0, gt=0)
+    """After SIGTERM: time to finish what is being written, and to tell the dashboard."""
+
+    @model_validator(mode="after")
+    def _has_a_default_profile(self) -> Self:
+        if DEFAULT_PROFILE not in self.profiles:
+            raise ValueError(f"profiles must have one named {DEFAULT_PROFILE!r}")
+        return self

@@ -1,0 +1,96 @@
+"""Who may run next. Slots are counted from what is seen each time, never kept in a counter that could drift.
+
+Fair sharing between namespaces, ageing and weights take the place of `rank` when they come; nothing else asks it.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from repack_contract.task import RepackageTask
+from repack_operator.observed import Key, Observed
+
+_STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
+"""Positions are told in steps, so that a long queue does not rewrite every status with every task that ends."""
+POSITION_SECONDS = 30.0
+"""A position that was told is not told anew before so long."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Whether one task may start now, and if not, why."""
+
+    free: bool
+    position: int = 0
+    """Coarse place in the queue, from 1."""
+    total: int = 0
+
+
+def rank(task: RepackageTask) -> tuple[int, datetime, str]:
+    """Return the sort key of a waiting task: higher priority first, then the older one."""
+    created = task.metadata.creation_timestamp
+    return (-task.spec.priority, created or _NEVER, task.metadata.uid)
+
+
+class Slots:
+    """The queue of tasks that wait for one of `total` slots."""
+
+    def __init__(self, observed: Observed, *, total: int, clock: Callable[[], float]) -> None:
+        self.total = total
+        self._observed = observed
+        self._clock = clock
+        self._waiting: dict[Key, tuple[tuple[int, datetime, str], str]] = {}
+        self._reserved: set[str] = set()
+        self._told: dict[Key, tuple[float, int]] = {}
+
+    @property
+    def in_use(self) -> int:
+        """Number of tasks that run or are about to."""
+        return len(self._observed.tasks_with_live_jobs() | self._reserved)
+
+    @property
+    def waiting(self) -> int:
+        """Number of tasks that wait for a slot."""
+        return len(self._waiting)
+
+    def wait(self, key: Key, task: RepackageTask) -> None:
+        """Put a task into the queue, or note its changed priority."""
+        self._waiting[key] = (rank(task), task.metadata.uid)
+
+    def leave(self, key: Key) -> None:
+        """Take a task out of the queue."""
+        self._waiting.pop(key, None)
+        self._told.pop(key, None)
+
+    def ask(self, key: Key, task: RepackageTask) -> Slot:
+        """Say whether a task may start now. It counts as waiting from now on, until it leaves."""
+        self.wait(key, task)
+        holders = self._observed.tasks_with_live_jobs() | self._reserved
+        mine = self._waiting[key][0]
+        ahead = sum(1 for other, uid in self._waiting.values() if other < mine and uid not in holders)
+        free = self.total - len(holders - {task.metadata.uid})
+        return Slot(free=ahead < free, position=self._sticky(key, ahead + 1), total=self.total)
+
+    def reserve(self, key: Key, uid: str) -> None:
+        """Hold a slot while the task's Job is being created."""
+        self.leave(key)
+        self._reserved.add(uid)
+
+    def release(self, uid: str) -> None:
+        """End a reservation: the Job is seen now, or there is none."""
+        self._reserved.discard(uid)
+
+    def next_keys(self) -> list[Key]:
+        """Return the tasks that may start now, the first in the queue first."""
+        free = max(self.total - self.in_use, 0)
+        return heapq.nsmallest(free, self._waiting, key=lambda key: self._waiting[key][0])
+
+    def _sticky(self, key: Key, position: int) -> int:
+        coarse = max((step for step in _STEPS if step <= position), default=1)
+        told_at, told = self._told.get(key, (float("-inf"), 0))
+        if told and self._clock() - told_at < POSITION_SECONDS:
+            return told
+        self._told[key] = (self._clock(), coarse)
+        return coarse
