@@ -1,0 +1,141 @@
+"""The composition root: an application made of settings and of the Kubernetes API it shall use."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import version
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from repack_contract.task import RepackageTask
+from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks
+from repack_dashboard.attempts import Attempts
+from repack_dashboard.auth import IngestGuard
+from repack_dashboard.background import running
+from repack_dashboard.board import Board
+from repack_dashboard.clock import now
+from repack_dashboard.cluster import ClusterTasks, Relist, TaskApi
+from repack_dashboard.eventlog import Bounds, EventLog, MemoryLog
+from repack_dashboard.hub import Hub
+from repack_dashboard.metrics import Metrics
+from repack_dashboard.operator_health import OperatorWatch
+from repack_dashboard.packages import Packages
+from repack_dashboard.requests import RequestGuard
+from repack_dashboard.services import Services
+from repack_dashboard.settings import Settings
+from repack_dashboard.store import Store
+from repack_dashboard.welcome import Greeting, Welcome
+
+API = "/api/v1"
+
+
+def make_services(settings: Settings, api: TaskApi) -> Services:
+    """Put the parts together; nothing runs yet."""
+    metrics, store, events = Metrics(), Store(), memory_log(settings)
+    hub = Hub(metrics=metrics, clock=time.monotonic)
+    attempts = Attempts(settings.data_dir / "tasks")
+    board = Board(store=store, log=events, attempts=attempts, now=now)
+    events.listen(hub.publish)
+    operator = OperatorWatch(clock=time.monotonic)
+    cluster = ClusterTasks(api, namespaces=settings.watch_namespaces)
+
+    async def take(found: Sequence[RepackageTask], vanished: frozenset[str]) -> None:
+        await board.observe_all(found, vanished)
+
+    metrics.count_tasks(lambda: len(store))
+    return Services(
+        settings=settings,
+        instance=secrets.token_hex(8),
+        version=version("dify-repack"),
+        metrics=metrics,
+        log=events,
+        board=board,
+        hub=hub,
+        welcome=Welcome(
+            hub=hub,
+            log=events,
+            store=store,
+            metrics=metrics,
+            greeting=Greeting(
+                server=version("dify-repack"), ping_interval=settings.heartbeat_interval, operator=operator
+            ),
+        ),
+        operator=operator,
+        attempts=attempts,
+        packages=Packages(settings.data_dir, attempts),
+        tasks=cluster,
+        relist=Relist(cluster, take=take, known=lambda: frozenset(store.uids), clock=time.monotonic),
+    )
+
+
+def memory_log(settings: Settings) -> EventLog:
+    """Return the event log of a dashboard that runs alone."""
+    bounds = Bounds(
+        events=settings.ring_events,
+        total_bytes=settings.ring_bytes,
+        task_events=settings.ring_task_events,
+        seconds=settings.ring_seconds,
+        replay=settings.replay_limit,
+    )
+    return MemoryLog(bounds=bounds, clock=time.monotonic)
+
+
+def make_app(services: Services, *, ingest_token: str) -> FastAPI:
+    """Return the application of a dashboard."""
+    index = site.index_of(services.settings.static_dir)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.packages.clean_incoming()
+        async with running(services):
+            yield
+        services.attempts.close()
+
+    app = FastAPI(
+        title="dify-repack",
+        version=services.version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    cast("Any", app).openapi = lambda: openapi.document(app)
+    problems.install(app)
+    _add_routes(app, services, IngestGuard(ingest_token), index)
+    app.add_middleware(RequestGuard, services=services)
+    app.add_middleware(site.GuardHeaders, policy=site.content_security_policy(index))
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Return an application of default settings whose interface can be read, and which can do nothing."""
+    settings = Settings.model_construct(**{name: field.get_default(call_default_factory=True)
+                                           for name, field in Settings.model_fields.items()})  # fmt: skip
+    return make_app(make_services(settings, cast("TaskApi", None)), ingest_token="")
+
+
+def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: bytes) -> None:
+    options: dict[str, Any] = {"prefix": API}
+    for router in (
+        status.api_routes(services),
+        tasks.routes(services),
+        logs.routes(services),
+        artifacts.routes(services, guard),
+        ingest.routes(services, guard),
+    ):
+        for route in router.routes:
+            if hasattr(route, "response_model_exclude_none"):
+                route.response_model_exclude_none = True
+        app.include_router(router, **options)
+    app.include_router(realtime.routes(services))
+    app.include_router(status.root_routes(services))
+
+    @app.get("/docs", include_in_schema=False)
+    async def interface() -> HTMLResponse:
+        """Show the interface; made here, because a closed network reaches no other place."""
+        return HTMLResponse(docs.page(app.openapi()))
+
+    app.include_router(site.routes(services.settings.static_dir, index))

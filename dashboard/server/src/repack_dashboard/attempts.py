@@ -1,0 +1,238 @@
+"""What is kept of each attempt: the lines of its log, and its last progress.
+
+On disk, below `tasks/<uid>/<attempt>/`: `log.ndjson` (one LogLine per line; the spool of a running attempt, replaced
+by the whole log that its worker hands in), `complete` (the whole log is there), `progress.json` (at milestones).
+Of the lines of attempts that were heard lately the last 1,000 are in memory too.
+"""
+
+import asyncio
+import re
+import shutil
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from repack_contract.progress import LogLine, Progress
+from repack_dashboard.files import write_whole
+from repack_dashboard.problems import disk_problem
+
+MEMORY_LINES = 1000
+MEMORY_ATTEMPTS = 64
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_NUMBER = re.compile(rb'\{"n":(\d+)[,}]')
+
+
+class Tail:
+    """The end of one log in memory, and the number of its last line."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.lines: deque[LogLine] = deque(maxlen=MEMORY_LINES)
+
+
+class Attempts:
+    """Logs and progress by (uid, attempt). The uid is one that the store knows; its form is checked all the same."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._tails: OrderedDict[tuple[str, int], Tail] = OrderedDict()
+        # One writer: lines reach the file in the order in which they were taken, whoever waits for them.
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        self._writer.shutdown(wait=True)
+
+    def folder(self, uid: str, attempt: int | None = None) -> Path:
+        """Return the folder of a task, or of one of its attempts.
+
+        Raises:
+            ValueError: that is no uid.
+        """
+        if not _UID.fullmatch(uid):
+            raise ValueError(f"not a uid: {uid!r}")
+        return self._root / uid if attempt is None else self._root / uid / str(int(attempt))
+
+    async def append(self, uid: str, attempt: int, lines: Sequence[LogLine]) -> list[LogLine]:
+        """Keep the lines that are new and return them once they are on disk; those sent before are recognised by `n`.
+
+        Raises:
+            RepackError: `DiskFull`; nothing of it was taken, so that the worker sends it again.
+        """
+        path = self._log(uid, attempt)
+        tail = self._tail(uid, attempt)
+        before, news = tail.last, []
+        for line in lines:
+            if line.n > tail.last:
+                news.append(line)
+                tail.last = line.n
+        if not news:
+            return []
+        data = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in news)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, _append, path, data)
+        except OSError as error:
+            tail.last = before
+            raise disk_problem(error) from error
+        tail.lines.extend(news)
+        return news
+
+    async def complete(self, uid: str, attempt: int, lines: Sequence[LogLine]) -> None:
+        """Replace what was spooled by the whole log, which its worker handed in at its end."""
+        path = self._log(uid, attempt)
+
+        def write() -> None:
+            write_whole(path, b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in lines))
+            write_whole(path.with_name("complete"), b"")
+
+        await asyncio.get_running_loop().run_in_executor(self._writer, write)
+        self._tails.pop((uid, attempt), None)
+
+    def is_complete(self, uid: str, attempt: int) -> bool:
+        """Tell whether the worker handed in the whole log."""
+        return self._log(uid, attempt).with_name("complete").exists()
+
+    def attempts(self, uid: str) -> list[int]:
+        """Return the attempts of which a log is kept, oldest first."""
+        folder = self.folder(uid)
+        if not folder.is_dir():
+            return []
+        return sorted(int(path.parent.name) for path in folder.glob("*/log.ndjson") if path.parent.name.isdecimal())
+
+    def last_line(self, uid: str, attempt: int) -> int:
+        """Return the number of the last line that is kept; 0 when there is none."""
+        return self._tail(uid, attempt).last
+
+    async def after(self, uid: str, attempt: int, *, position: int, limit: int) -> list[LogLine]:
+        """Return up to `limit` lines that come after line `position`."""
+        held = self._tail(uid, attempt).lines
+        if held and held[0].n <= position + 1:
+            return [line for line in held if line.n > position][:limit]
+        return await asyncio.to_thread(self._read_after, uid, attempt, position=position, limit=limit)
+
+    async def tail(self, uid: str, attempt: int, *, limit: int) -> list[LogLine]:
+        """Return the last `limit` lines."""
+        held = self._tail(uid, attempt).lines
+        if held and (len(held) >= limit or held[0].n == 1):
+            return list(held)[-limit:]
+        return await asyncio.to_thread(self._read_tail, uid, attempt, limit=limit)
+
+    def text(self, uid: str, attempt: int) -> Iterator[str]:
+        """Yield the whole log as text, a line at a time."""
+        for data in self._lines(uid, attempt):
+            if line := _parsed(data):
+                yield f"{line.ts:%Y-%m-%dT%H:%M:%S}Z {line.level:<7} {line.stage or '-':<8} {line.text}\n"
+
+    async def keep_progress(self, uid: str, progress: Progress) -> None:
+        """Keep an attempt's progress, so that the timeline of a finished task survives a restart."""
+        path = self.folder(uid, progress.attempt) / "progress.json"
+        data = progress.model_dump_json(exclude_none=True).encode()
+        await asyncio.get_running_loop().run_in_executor(self._writer, write_whole, path, data)
+
+    def last_progress(self, uid: str) -> Progress | None:
+        """Return the kept progress of the latest attempt that has one."""
+        folder = self.folder(uid)
+        if not folder.is_dir():
+            return None
+        for path in sorted(folder.glob("*/progress.json"), key=_attempt_of, reverse=True):
+            try:
+                return Progress.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError):
+                continue  # of a crash or an older version: the timeline is less, the task is not
+        return None
+
+    def forget(self, uid: str) -> None:
+        """Drop what is in memory of a task that is gone; its files go when their time of grace is over."""
+        for key in [key for key in self._tails if key[0] == uid]:
+            del self._tails[key]
+
+    def sweep(self, *, live: frozenset[str], before: float) -> list[str]:
+        """Remove the folders of tasks that are gone and that nobody wrote to since `before` (seconds of the epoch)."""
+        removed = []
+        for folder in self._root.iterdir() if self._root.is_dir() else ():
+            if folder.name not in live and _UID.fullmatch(folder.name) and _last_change(folder) < before:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder.name)
+        return removed
+
+    def _read_after(self, uid: str, attempt: int, *, position: int, limit: int) -> list[LogLine]:
+        found: list[LogLine] = []
+        for data in self._lines(uid, attempt):
+            if len(found) == limit:
+                break
+            if _number(data) > position and (line := _parsed(data)) is not None:
+                found.append(line)
+        return found
+
+    def _read_tail(self, uid: str, attempt: int, *, limit: int) -> list[LogLine]:
+        last = deque(self._lines(uid, attempt), maxlen=limit)
+        return [line for data in last if (line := _parsed(data)) is not None]
+
+    def _log(self, uid: str, attempt: int) -> Path:
+        return self.folder(uid, attempt) / "log.ndjson"
+
+    def _lines(self, uid: str, attempt: int) -> Iterator[bytes]:
+        path = self._log(uid, attempt)
+        if path.exists():
+            with path.open("rb") as file:
+                yield from file
+
+    def _tail(self, uid: str, attempt: int) -> Tail:
+        key = (uid, attempt)
+        tail = self._tails.get(key)
+        if tail is None:
+            tail = self._tails[key] = Tail(_last_number(self._log(uid, attempt)))
+            if len(self._tails) > MEMORY_ATTEMPTS:
+                self._tails.popitem(last=False)
+        self._tails.move_to_end(key)
+        return tail
+
+
+def _append(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        start = file.tell()
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            file.truncate(start)
+            raise
+
+
+def _last_number(path: Path) -> int:
+    """Return the number of the last whole line; cut off half a line that a crash left behind."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 64 * 1024))
+        end = file.read()
+        whole, newline, half = end.rpartition(b"\n")
+        if half:
+            file.truncate(size - len(half))
+        return _number(whole.rpartition(b"\n")[2]) if newline else 0
+
+
+def _number(data: bytes) -> int:
+    match = _NUMBER.match(data)
+    return int(match.group(1)) if match else 0
+
+
+def _parsed(data: bytes) -> LogLine | None:
+    try:
+        return LogLine.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def _attempt_of(path: Path) -> int:
+    return int(path.parent.name) if path.parent.name.isdecimal() else 0
+
+
+def _last_change(folder: Path) -> float:
+    times = [path.stat().st_mtime for path in folder.rglob("*")]
+    return max([folder.stat().st_mtime, *times])

@@ -1,0 +1,138 @@
+"""Settings of the dashboard, read once at start. The three `WS_` names are older than this project and are kept."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from repack_contract.task import Arch, Mode, SourceType
+
+_PREFIX = "REPACK_DASHBOARD_"
+
+
+class AuthMode(StrEnum):
+    """How users prove who they are."""
+
+    NONE = "none"
+    TOKEN = "token"  # noqa: S105 - the name of a mode
+    KUBERNETES = "kubernetes"
+
+
+def _kept(name: str) -> AliasChoices:
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, from environment variables `REPACK_DASHBOARD_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, use_attribute_docstrings=True, frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback by default, because `auth_mode` none asks nobody who they are."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """TCP port to listen on; 0 takes a free one and writes it to the log."""
+    data_dir: Path = Path("data")
+    """Folder of uploads, artifacts and logs; the only thing that must survive a restart."""
+    static_dir: Path = Path(__file__).parent / "static"
+    """Folder of the built page."""
+
+    kubeconfig: Path | None = None
+    """Kubeconfig file of the API server; None means the cluster that this Pod runs in."""
+    namespace: str = "default"
+    """Namespace of new tasks that name none."""
+    watch_namespaces: list[str] = Field(default_factory=list)
+    """Namespaces that are shown (a JSON list); empty means all, which needs rights in all."""
+    relist_seconds: float = Field(default=30.0, gt=0)
+    """Seconds between two full lists of the tasks: what the operator did not tell (it may be dead) shows then."""
+
+    auth_mode: AuthMode = AuthMode.NONE
+    """How users prove who they are; `none` asks nothing and belongs on loopback or behind one's own proxy."""
+    ingest_token: SecretStr | None = None
+    """Bearer token of operator and workers; at least 16 characters."""
+    ingest_token_file: Path | None = None
+    """File with that token; wins over `ingest_token`, because a file does not show in the process's environment."""
+    allowed_origins: list[str] = Field(default_factory=list)
+    """Further origins (`https://host[:port]`, a JSON list) whose pages may use this server; its own host always may."""
+    allowed_hosts: list[str] = Field(default_factory=list)
+    """Host names under which browsers may call this server (a JSON list); empty means any. Set it where `auth_mode` is
+    none, so that a hostile name that resolves to this address (DNS rebinding) opens nothing."""
+
+    max_upload_bytes: int = Field(default=500 * 1024**2, gt=0)
+    """Largest package that a user may upload, in bytes; bounds what one request can take of the volume."""
+    max_artifact_bytes: int = Field(default=4 * 1024**3, gt=0)
+    """Largest package that a worker may hand in, in bytes."""
+    max_log_bytes: int = Field(default=256 * 1024**2, gt=0)
+    """Largest whole log that a worker may hand in, in bytes."""
+    retention_seconds: float = Field(default=86400.0, ge=0)
+    """Seconds that files stay after their task was deleted, and uploads that no task names; a day of regret."""
+
+    sources: list[SourceType] = Field(default_factory=lambda: [SourceType.URL, SourceType.UPLOAD])
+    """Kinds of source that the workers of this installation can fetch; the page offers these."""
+    targets: list[Arch] = Field(default_factory=lambda: [Arch.AMD64])
+    """Targets that the workers of this installation can make; the page offers these."""
+    modes: list[Mode] = Field(default_factory=lambda: [Mode.REQUIREMENTS_ONLY])
+    """Rewrite modes that the workers of this installation know; the page offers these."""
+    default_package_index_url: str | None = None
+    """Package index that the form starts with; None means the public one."""
+
+    ring_events: int = Field(default=10_000, gt=0)
+    """Events kept for clients that come back, all tasks together."""
+    ring_bytes: int = Field(default=16 * 1024**2, gt=0)
+    """Bytes of frames kept for clients that come back, all tasks together."""
+    ring_task_events: int = Field(default=64, gt=0)
+    """Events kept per task for clients of one task's channel."""
+    ring_seconds: float = Field(default=600.0, gt=0)
+    """Seconds that an event is kept; whoever was away longer gets a snapshot."""
+    replay_limit: int = Field(default=1000, gt=0)
+    """Most events that are replayed to one client; a snapshot is cheaper beyond that."""
+    backlog_frames: int = Field(default=256, gt=0)
+    """Frames that may wait for one slow client before it is closed with 4008."""
+    backlog_bytes: int = Field(default=1024**2, gt=0)
+    """Bytes that may wait for one slow client before it is closed with 4008."""
+    max_connections: int = Field(default=15_000, gt=0)
+    """WebSockets at one time; further ones are closed with 4029. About 30 KB each, and below the usual limit of
+    file descriptors."""
+    messages_per_second: float = Field(default=20.0, gt=0)
+    """Messages that one client may send per second (twice as many at once); beyond that it is closed with 4013."""
+    drain_seconds: float = Field(default=10.0, ge=0)
+    """Longest time over which the WebSockets are closed at shutdown, so that clients do not come back all at once."""
+    shutdown_seconds: int = Field(default=20, gt=0)
+    """Hard bound, after the drain, on requests that do not end."""
+
+    heartbeat_interval: float = Field(default=30.0, gt=0, validation_alias=_kept("WS_HEARTBEAT_INTERVAL"))
+    """Seconds between two pings to a WebSocket client; below the 60 s after which proxies cut idle connections."""
+    heartbeat_timeout: float = Field(default=15.0, gt=0, validation_alias=_kept("WS_HEARTBEAT_TIMEOUT"))
+    """Seconds that may pass after a ping that nothing follows; interval + timeout is the age of a dead peer."""
+    cleanup_interval: float = Field(default=300.0, gt=0, validation_alias=_kept("WS_CLEANUP_INTERVAL"))
+    """Seconds between two sweeps for silent connections and expired events; a safety net only."""
+
+    @model_validator(mode="after")
+    def _refuse_what_is_not_there(self) -> Self:
+        if self.auth_mode is not AuthMode.NONE:
+            raise ValueError(
+                f"{_PREFIX}AUTH_MODE={self.auth_mode} is not available in this version; set it to none "
+                "and put your own authenticating proxy in front of the dashboard"
+            )
+        return self
+
+    def read_ingest_token(self) -> str:
+        """Return the token that operator and workers must show.
+
+        Raises:
+            ValueError: it is absent, unreadable or too short to be a secret.
+        """
+        if self.ingest_token_file is not None:
+            try:
+                token = self.ingest_token_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ValueError(f"{_PREFIX}INGEST_TOKEN_FILE cannot be read: {error}") from error
+        else:
+            token = self.ingest_token.get_secret_value().strip() if self.ingest_token else ""
+        if len(token) < 16:
+            raise ValueError(
+                f"operator and workers need a token of at least 16 characters: set {_PREFIX}INGEST_TOKEN_FILE "
+                f"(or {_PREFIX}INGEST_TOKEN) here, and the same token for them"
+            )
+        return token

@@ -1,0 +1,75 @@
+"""Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+from repack_contract.task import Output
+from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth
+from repack_dashboard.metrics import CONTENT_TYPE
+from repack_dashboard.services import Services
+
+
+def api_routes(services: Services) -> APIRouter:
+    """Return the routes below `/api/v1`."""
+    router = APIRouter(tags=["installation"])
+
+    @router.get("/config")
+    async def config() -> ClientConfig:
+        """Return what the page must know before it can show anything."""
+        return client_config(services)
+
+    @router.get("/operator")
+    async def operator() -> OperatorHealth:
+        """Return how the operator is."""
+        return services.operator.health
+
+    return router
+
+
+def root_routes(services: Services) -> APIRouter:
+    """Return the routes for the kubelet and for Prometheus."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
+        """Say that the process works. It says nothing of the cluster: a restart would not mend that."""
+        return PlainTextResponse("ok\n")
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        """Say whether to send users here: not before the first list of the tasks, and not while we are ending."""
+        waits = {"draining": services.is_draining, "tasks-not-listed": not services.relist.ready.is_set()}
+        reasons = [name for name, holds in waits.items() if holds]
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        """Return all metrics."""
+        services.hub.measure()
+        return Response(services.metrics.text(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def client_config(services: Services) -> ClientConfig:
+    """Return the part of the settings that the page needs."""
+    settings = services.settings
+    namespaces = settings.watch_namespaces or sorted({settings.namespace, *(v.namespace for v in services.board.store)})
+    return ClientConfig(
+        version=services.version,
+        instance=services.instance,
+        auth_mode=settings.auth_mode,
+        namespace=settings.namespace,
+        namespaces=namespaces,
+        sources=settings.sources,
+        targets=settings.targets,
+        modes=settings.modes,
+        limits=Limits(max_upload_bytes=settings.max_upload_bytes),
+        defaults=Defaults(
+            targets=settings.targets[:1],
+            python="3.12",
+            mode=settings.modes[0],
+            suffix=Output().suffix,
+            package_index_url=settings.default_package_index_url,
+        ),
+    )
