@@ -1,0 +1,237 @@
+"""The worker as the Job runs it: a process with an order in its environment, real HTTP around it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.index import FakeIndex, Fault, a_wheel, wait_until
+from fakes.ingest import TOKEN, FakeIngest
+from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
+from repack_contract.order import WorkOrder
+from repack_contract.reasons import Reason
+from repack_worker.__main__ import work
+from repack_worker.settings import Settings
+
+OUR_PYTHON = "{}.{}".format(*sys.version_info[:2])
+
+
+@pytest.fixture
+def index() -> Iterator[FakeIndex]:
+    with FakeIndex() as index:
+        index.add(a_wheel("tiny-sdk", padding=5000))
+        yield index
+
+
+@pytest.fixture
+def ingest() -> Iterator[FakeIngest]:
+    with FakeIngest() as ingest:
+        yield ingest
+
+
+class Job:
+    """One worker process in one folder."""
+
+    def __init__(self, folder: Path, index: FakeIndex, ingest: FakeIngest, **spec: Any) -> None:
+        self.folder, self.termination_log = folder, folder / "termination-log"
+        (folder / "token").write_text(TOKEN)
+        order = {
+            "uid": "uid-1", "namespace": "default", "name": "demo", "attempt": 2,
+            "spec": {"targets": [{"arch": "amd64"}], "python": OUR_PYTHON, "packageIndex": {"url": index.url}, **spec},
+        }  # fmt: skip
+        self.env = {
+            "PATH": "/usr/bin:/bin",
+            "REPACK_ORDER": json.dumps(order),
+            "REPACK_INGEST_URL": ingest.url,
+            "REPACK_INGEST_TOKEN_FILE": str(folder / "token"),
+            "REPACK_WORK_DIR": str(folder / "work"),
+            "REPACK_TERMINATION_LOG": str(self.termination_log),
+            "REPACK_PYTHON": sys.executable,
+            "REPACK_STALL_SECONDS": "20",
+            "REPACK_DOWNLOAD_ATTEMPTS": "2",
+        }
+
+    def start(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "repack_worker"]
+        return subprocess.Popen(
+            command, env=self.env, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def run(self) -> int:
+        with self.start() as process:
+            self.output, _ = process.communicate(timeout=50)
+        return process.returncode
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return json.loads(self.termination_log.read_bytes())
+
+    @property
+    def leftovers(self) -> list[Path]:
+        return [path for path in (self.folder / "work").iterdir() if path.name != "cache"]
+
+
+def upload(ingest: FakeIngest, tmp_path: Path, **files: str) -> dict[str, Any]:
+    ingest.uploads["tiny.difypkg"] = a_package(tmp_path / "tiny.difypkg", plugin_files(**files)).read_bytes()
+    return {"type": "Upload", "upload": {"key": "tiny.difypkg"}}
+
+
+def test_an_upload_becomes_a_verified_artifact_at_the_dashboard(tmp_path, index, ingest):
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == 0, job.output
+    [(path, content)] = ingest.artifacts.items()
+    assert path == "/api/v1/ingest/artifacts/uid-1/2/amd64/tester-tiny_0.0.1-linux-amd64-offline.difypkg"
+    [artifact] = job.result["artifacts"]
+    assert artifact["sizeBytes"] == len(content)
+    assert artifact["uri"].endswith("offline.difypkg")
+    assert artifact["verification"]["passed"] is True
+    assert job.result["plugin"]["name"] == "tiny"
+    assert job.leftovers == []
+
+
+def test_stages_bytes_and_lines_are_told_while_they_happen_and_the_whole_log_at_the_end(tmp_path, index, ingest):
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == 0, job.output
+    last = [event["progress"] for event in ingest.events if event["kind"] == "progress"][-1]
+    assert (last["attempt"], last["percent"]) == (2, 100)
+    assert [stage["state"] for stage in last["stages"]] == ["Done"] * 6
+    numbers = [line["n"] for event in ingest.events for line in event.get("lines", [])]
+    assert numbers == list(range(1, len(numbers) + 1))
+    [(path, lines)] = ingest.logs.items()
+    assert path == "/api/v1/ingest/logs/uid-1/2"
+    assert [line["n"] for line in lines] == numbers
+    assert TOKEN not in json.dumps(lines) + job.output
+
+
+def test_a_failure_has_its_exit_code_its_reason_and_its_log(tmp_path, index, ingest):
+    ingest.uploads["tiny.difypkg"] = b"this is no package"
+    job = Job(tmp_path, index, ingest, source={"type": "Upload", "upload": {"key": "tiny.difypkg"}})
+    assert job.run() == 12, job.output
+    assert job.result["reason"] == "InvalidPackage"
+    assert "not a zip file" in job.result["message"]
+    assert job.result["hint"]
+    assert ingest.artifacts == {}
+    [lines] = ingest.logs.values()
+    assert "not a zip file" in " ".join(line["text"] for line in lines)
+    assert job.leftovers == []
+
+
+def test_an_upload_that_is_gone_is_not_found(tmp_path, index, ingest):
+    job = Job(tmp_path, index, ingest, source={"type": "Upload", "upload": {"key": "gone.difypkg"}})
+    assert job.run() == 10, job.output
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "GitHub", "github": {"repo": "a/b", "tag": "v1", "asset": "x.difypkg"}},
+        {"type": "Marketplace", "marketplace": {"author": "a", "name": "b", "version": "1.0.0"}},
+    ],
+)
+def test_a_source_that_comes_later_is_refused_by_name(tmp_path, index, ingest, source):
+    job = Job(tmp_path, index, ingest, source=source)
+    assert job.run() == 1, job.output
+    assert job.result["reason"] == "InvalidSpec"
+    assert source["type"] in job.result["message"]
+
+
+def test_a_dashboard_that_restarts_during_the_upload_gets_the_artifact_in_the_end(tmp_path, index, ingest):
+    ingest.refuse_artifacts = [503, 502]
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == 0, job.output
+    assert len(ingest.artifacts) == 1
+
+
+def test_a_dashboard_without_room_is_a_full_disk(tmp_path, index, ingest):
+    ingest.refuse_artifacts = [507]
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == 30, job.output
+    assert job.result["reason"] == "DiskFull"
+
+
+def test_a_dashboard_that_is_away_from_start_to_end_of_the_work_is_told_everything_later(tmp_path, index, ingest):
+    package = a_package(tmp_path / "tiny.difypkg").read_bytes()
+    source = {"type": "URL", "url": {"url": index.add_file("tiny.difypkg", package)}}
+    with FakeIngest() as gone:
+        port = gone.port
+    job = Job(tmp_path, index, ingest, source=source)
+    job.env["REPACK_INGEST_URL"] = f"http://127.0.0.1:{port}"
+    process = job.start()
+    wait_until(lambda: index.asked_for("/packages/"), what="the download", seconds=20)
+    with FakeIngest(port) as back:
+        output, _ = process.communicate(timeout=50)
+        assert process.returncode == 0, output
+        assert back.stages_seen[-1] == "Publish"
+        assert len(back.artifacts) == 1
+        assert back.events[0]["lines"][0]["n"] == 1
+
+
+def test_a_signal_ends_the_worker_within_seconds_and_leaves_nothing(tmp_path, index, ingest):
+    index.fault("tiny_sdk", Fault(drip_seconds=0.2))
+    files = {"pyproject.toml": PYPROJECT, "uv.lock": a_lock(index, *index.wheels.values())}
+    source = upload(ingest, tmp_path, **files)
+    job = Job(tmp_path, index, ingest, source=source)
+    process = job.start()
+    wait_until(lambda: index.asked_for("/packages/"), what="the download to begin", seconds=20)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=5)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert job.leftovers == []
+    assert job.result["ok"] is False
+
+
+def test_a_signal_during_the_verification_takes_the_children_along(tmp_path, index, ingest):
+    index.add(a_wheel("tiny-sdk", source="import time; time.sleep(600)"))
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    process = job.start()
+    wait_until(lambda: _children_of(process.pid, b"import importlib"), what="the import to run", seconds=30)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=5)
+    assert process.returncode == 128 + signal.SIGTERM
+    wait_until(lambda: not _running(str(tmp_path).encode()), what="the children to be gone", seconds=5)
+    assert job.leftovers == []
+
+
+def _children_of(pid: int, words: bytes) -> bool:
+    return any(words in command for child, command in _processes() if child != pid)
+
+
+def _running(words: bytes) -> bool:
+    return any(words in command for pid, command in _processes() if pid != os.getpid())
+
+
+def _processes() -> Iterator[tuple[int, bytes]]:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                yield int(folder.name), (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+
+
+async def test_a_deadline_that_passes_is_named(tmp_path, index, ingest, monkeypatch):
+    index.fault("tiny_sdk", Fault(drip_seconds=0.2))
+    files = {"pyproject.toml": PYPROJECT, "uv.lock": a_lock(index, *index.wheels.values())}
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path, **files))
+    for name, value in job.env.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    order = WorkOrder.model_validate_json(settings.order or "")
+    shorter = order.spec.model_copy(update={"active_deadline_seconds": 2})  # the API allows no less than 30
+    result = await work(order.model_copy(update={"spec": shorter}), settings)
+    assert result.reason == Reason.DEADLINE_EXCEEDED
+    assert job.leftovers == []
+
+
+def test_without_an_order_it_says_who_runs_it(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "repack_worker"], env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "REPACK_ORDER" in done.stderr
