@@ -27,12 +27,13 @@ from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.pipeline import named
 from repack_worker.report import Journal
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, load_settings
 from repack_worker.sources import FileSource, UrlSource
 from repack_worker.stages import input_limits
 from repack_worker.store import FolderStore
 from repack_worker.verify import Bench, verify
 
+_OPTIONS = {"python": "--python", "sha256": "--sha256", "suffix": "--suffix", "url": "the address"}
 _INTERRUPTED = 128 + signal.SIGINT
 _EXAMPLES = """examples:
   dify-repack pack my-plugin.difypkg -o offline/
@@ -73,7 +74,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def settings_of(work_dir: Path) -> Settings:
     """Return the settings for a person's machine: their cache folder, a temporary working folder."""
-    given = Settings()
+    given = load_settings()
     cache = given.cache_dir if "cache_dir" in given.model_fields_set and given.cache_dir else None
     kept = (Path.home() / ".cache" / "dify-repack") if cache is None or cache == given.work_dir / "cache" else cache
     return given.model_copy(update={"work_dir": work_dir, "cache_dir": kept})
@@ -93,9 +94,9 @@ def spec_of(arguments: argparse.Namespace) -> Spec:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        option = _OPTIONS.get(str(first["loc"][-1]), str(first["loc"][-1]))
         raise RepackError(
-            Reason.INVALID_SPEC, f"{field}: {first['msg']}.", hint="See dify-repack pack --help."
+            Reason.INVALID_SPEC, f"{option}: {first['msg']}.", hint="See dify-repack pack --help."
         ) from error
 
 

@@ -9,10 +9,11 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TransferSpeedColumn,
 )
 from rich.text import Text
@@ -23,11 +24,34 @@ from repack_contract.progress import Progress as WorkProgress
 from repack_contract.task import Verification
 from repack_worker.plugin import Plugin
 
-_QUIET_LEVELS = {"debug"}
+_QUIET_LEVELS = {"debug", "error"}
+"""Not shown unless asked for; errors because `show_failure` tells them in full at the end."""
 _MARKS = {
     StageState.PENDING: "[dim]·[/]", StageState.DONE: "[green]✓[/]", StageState.FAILED: "[red]✗[/]",
     StageState.SKIPPED: "[dim]–[/]",
 }  # fmt: skip
+
+
+class _Bytes(DownloadColumn):
+    """Bytes, of stages that move some."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["moves"] else Text("")
+
+
+class _Speed(TransferSpeedColumn):
+    """Bytes per second, of stages that move some."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["moves"] and (task.finished_speed or task.speed) else Text("")
+
+
+class _Seconds(ProgressColumn):
+    """Time passed; most stages take less than a second."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.finished_time if task.finished else task.elapsed
+        return Text(f"{seconds:5.1f} s" if seconds is not None else "", style="progress.elapsed")
 
 
 class TerminalReporter:
@@ -42,9 +66,9 @@ class TerminalReporter:
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.fields[mark]} {task.description:<9}"),
             BarColumn(bar_width=28),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
+            _Bytes(),
+            _Speed(),
+            _Seconds(),
             TextColumn("[dim]{task.fields[message]}"),
             console=self._console,
             refresh_per_second=8,
@@ -71,7 +95,7 @@ class TerminalReporter:
     def _show(self, stage: StageProgress) -> None:
         if stage.stage not in self._stages:
             self._stages[stage.stage] = self._display.add_task(
-                stage.stage.value, total=None, start=False, mark=" ", message=""
+                stage.stage.value, total=None, start=False, mark=" ", message="", moves=False
             )
         task = self._stages[stage.stage]
         if stage.state is StageState.RUNNING and not self._display.tasks[task].started:
@@ -81,15 +105,14 @@ class TerminalReporter:
         done = (total or 0) if stage.state is StageState.DONE else stage.bytes_done
         self._display.update(
             task, total=total, completed=done, mark=_MARKS.get(stage.state, " "),
-            message="" if ended else (stage.message or ""),
+            message="" if ended else (stage.message or ""), moves=stage.bytes_done > 0,
         )  # fmt: skip
         if ended:
             self._display.stop_task(task)
 
     def log(self, line: LogLine) -> None:
         """Show a line: all of them on demand, otherwise what matters; in a terminal above the display."""
-        important = line.level in {"warning", "error"}
-        if not self._verbose and (line.level in _QUIET_LEVELS or (self._live and not important)):
+        if not self._verbose and (line.level in _QUIET_LEVELS or (self._live and line.level != "warning")):
             return
         stage = f"[{line.stage.value}] " if line.stage else ""
         style = {"warning": "yellow", "error": "red", "debug": "dim"}.get(line.level, "")

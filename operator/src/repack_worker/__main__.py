@@ -16,7 +16,7 @@ from repack_worker.attempt import Attempt, working_folder
 from repack_worker.ingest import IngestReporter
 from repack_worker.pipeline import named
 from repack_worker.report import Journal, Reporter
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, load_settings
 from repack_worker.sources import source_of
 from repack_worker.store import ArtifactStore, DashboardStore, FolderStore
 
@@ -124,7 +124,11 @@ async def _until_signal(order: WorkOrder, settings: Settings) -> WorkResult | No
 
 def main() -> int:
     """Do the work and return the exit code."""
-    settings = Settings()
+    try:
+        settings = load_settings()
+    except RepackError as error:
+        sys.stderr.write(f"{error.with_hint}\n")
+        return error.exit_code
     if not settings.order:
         sys.stderr.write("REPACK_ORDER is not set: this program is run by the operator; see `dify-repack pack`.\n")
         return 2

@@ -40,6 +40,8 @@ class Download:
     headers: Mapping[str, str] = field(default_factory=dict)
     missing: Reason = Reason.PLUGIN_NOT_FOUND
     """The reason when the server has no such file."""
+    hint: str | None = None
+    """What to do when the server fails; that of the reason when absent."""
     on_bytes: Callable[[int], None] = lambda _count: None
     """Called with the number of bytes that came; a negative one when they are thrown away."""
     on_total: Callable[[int], None] = lambda _count: None
@@ -105,7 +107,9 @@ class Fetcher:
                 return await self._transfer(order, part)
             except _CutError as cut:
                 if attempt == self._settings.download_attempts:
-                    raise RepackError(cut.reason, f"{order.what}: {cut.message} ({order.shown_url}).") from cut
+                    raise RepackError(
+                        cut.reason, f"{order.what}: {cut.message} ({order.shown_url}).", hint=order.hint
+                    ) from cut
                 await asyncio.sleep(min(cut.wait_seconds or 0.3 * 2**attempt, _LONGEST_WAIT_SECONDS))
         raise AssertionError("settings allow at least one attempt")
 

@@ -77,9 +77,10 @@ async def choose_isolation(forced: VerificationMethod | None = None) -> Isolatio
         if works:
             return Isolation(candidate.method, prefix=candidate.prefix, proof=said)
         refusals.append(f"{' '.join(candidate.prefix[:2])}: {said}")
+    why = f" ({'; '.join(refusals)})" if refusals else ""
     raise RepackError(
         Reason.VERIFICATION_FAILED,
-        f"The verification method {forced} does not work here ({'; '.join(refusals)}).",
+        f"The verification method {forced} does not work here{why}.",
         hint="Leave REPACK_ISOLATION out, so that the strongest method that works is used.",
     )
 

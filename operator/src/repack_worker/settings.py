@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from repack_contract.errors import RepackError
+from repack_contract.reasons import Reason
 from repack_contract.task import VerificationMethod
 
 _PASSED_ON = (
@@ -20,6 +22,18 @@ def passed_on_environment() -> dict[str, str]:
     """Return the certificates and proxies of our own environment."""
     environment = os.environ  # noqa: TID251 - this is the settings module
     return {name: environment[name] for name in _PASSED_ON if name in environment}
+
+
+def load_settings() -> "Settings":
+    """Return the settings; raise an error that names the variable and its fault when one cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = f"REPACK_{'_'.join(str(part) for part in first['loc'])}".upper()
+        raise RepackError(
+            Reason.INTERNAL, f"The setting {variable} is wrong: {first['msg']}.", hint=f"Correct {variable}."
+        ) from error
 
 
 class Settings(BaseSettings):

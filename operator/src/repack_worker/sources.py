@@ -17,6 +17,7 @@ from repack_worker.ingest import authorization
 from repack_worker.report import Journal
 from repack_worker.settings import Settings
 
+_HINT = "Check the address and the proxy, or download the package yourself and give the file."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -52,6 +53,7 @@ class UrlSource:
             what="The plugin",
             limit=limit,
             sha256=self.sha256,
+            hint=_HINT,
             on_bytes=journal.moved,
             on_total=journal.total,
         )
@@ -75,6 +77,7 @@ class UploadSource:
             what=f"The upload {self.key}",
             limit=limit,
             headers=authorization(self.token_file),
+            hint="Check that the dashboard runs and can be reached from the worker, then run the task again.",
             on_bytes=journal.moved,
             on_total=journal.total,
         )

@@ -118,7 +118,7 @@ class _Trial:
         method = self._bench.isolation.method.value
         return (
             f"{len(installed)} packages installed by `uv {' '.join(command[:2])}` on CPython {python} without a "
-            f"network ({method}: {self._bench.isolation.proof}); {imported}."
+            f"network ({method}, {self._bench.isolation.proof}); {imported}."
         )
 
     def _install_command(self) -> list[str]:
@@ -177,9 +177,14 @@ class _Trial:
         return f"{len(names) - len(failed)} of {len(names)} modules import{failing}"
 
     def _fail(self, what: str) -> NoReturn:
+        # Told of a package that nobody made for closed networks, "run it again" would be a poor advice.
+        original = "pyproject.toml" in self._plugin.names or not any(
+            name.startswith("wheels/") for name in self._plugin.names
+        )
         raise RepackError(
             Reason.VERIFICATION_FAILED,
             f"{self._plugin.name} {self._plugin.version} does not install without a network: {what}",
+            hint="Make an offline package of it first: dify-repack pack." if original else None,
         )
 
 
