@@ -34,6 +34,8 @@ class _Envelope(_Frame):
     epoch: str
     """Of the event log: another epoch, another numbering."""
     ts: AwareDatetime
+    coalesced: int | None = None
+    """So many events just before this one were left out for newer ones of the same task: their numbers are no hole."""
 
 
 class Hello(_Frame):
@@ -68,7 +70,6 @@ class TaskProgress(_Envelope):
 
     type: Literal["task.progress"] = "task.progress"
     data: Progress
-    coalesced: int | None = None
 
 
 class TaskDeleted(_Envelope):

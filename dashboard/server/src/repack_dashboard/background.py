@@ -20,7 +20,7 @@ log = structlog.get_logger("repack.dashboard")
 async def running(services: Services) -> AsyncIterator[None]:
     """Run what happens by itself: lists, pings, the operator's silence, sweeps."""
     settings = services.settings
-    with contextlib.suppress(KubeError):  # without a cluster we start all the same, and say so in /readyz
+    with contextlib.suppress(KubeError, TimeoutError):  # without a cluster we start all the same, and say so in /readyz
         async with asyncio.timeout(5):
             await services.relist.refresh()
     jobs = [

@@ -82,7 +82,9 @@ class Hub:
         for channel in list(client.channels):
             self.leave(client, channel)
         self._metrics.connections.labels(client.kind).dec()
-        initiator = "client" if client.close_code is None else "server"
+        # A connection closes itself when nothing is heard: that code is ours too.
+        is_ours = client.close_code is not None or code == CloseCode.SILENT
+        initiator = "server" if is_ours else "client"
         # uvicorn says 1005 of a connection that was lost without a close frame, where the standard says 1006.
         shown = client.close_code or (1006 if code == 1005 else code)
         self._metrics.disconnects.labels(_bounded(shown), initiator).inc()

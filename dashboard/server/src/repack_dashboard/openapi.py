@@ -38,10 +38,12 @@ def document(app: FastAPI) -> Json:
         _add(schemas, name, TypeAdapter(kind).json_schema(ref_template=_REF))
     for model in (Problem, Progress, LogLine, OperatorBatch, WorkerBatch):
         _add(schemas, model.__name__, model.model_json_schema(ref_template=_REF))
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
     _use_problems(result["paths"])
     sent = _reachable(schemas, _sent_by_browsers(result["paths"]) | {"ClientMessage"})
-    for name in schemas.keys() - sent:
-        _require_what_is_always_there(schemas[name])
+    for name, schema in schemas.items():
+        _require_what_is_always_there(schema, is_sent=name in sent)
     return dict(_sorted(result))
 
 
@@ -90,9 +92,15 @@ def _references(value: Any) -> set[str]:
     return set()
 
 
-def _require_what_is_always_there(schema: Json) -> None:
+def _require_what_is_always_there(schema: Json, *, is_sent: bool) -> None:
+    """Name the properties that are always there: of what browsers send those without a default, and what is fixed."""
     properties: Json = schema.get("properties", {})
-    always = [name for name, part in properties.items() if not _may_be_null(part)]
+    own = set(schema.get("required", []))
+    always = [
+        name
+        for name, part in properties.items()
+        if name in own or "const" in part or not (is_sent or _may_be_null(part))
+    ]
     if always:
         schema["required"] = sorted(always)
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repack_contract.task import Arch, Mode, SourceType
@@ -20,14 +20,12 @@ class AuthMode(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-def _kept(name: str) -> AliasChoices:
-    return AliasChoices(name, name.lower())
-
-
 class Settings(BaseSettings):
     """Everything that can be set, from environment variables `REPACK_DASHBOARD_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, use_attribute_docstrings=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, use_attribute_docstrings=True, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on. Loopback by default, because `auth_mode` none asks nobody who they are."""
@@ -101,11 +99,11 @@ class Settings(BaseSettings):
     shutdown_seconds: int = Field(default=20, gt=0)
     """Hard bound, after the drain, on requests that do not end."""
 
-    heartbeat_interval: float = Field(default=30.0, gt=0, validation_alias=_kept("WS_HEARTBEAT_INTERVAL"))
+    heartbeat_interval: float = Field(default=30.0, gt=0, validation_alias="WS_HEARTBEAT_INTERVAL")
     """Seconds between two pings to a WebSocket client; below the 60 s after which proxies cut idle connections."""
-    heartbeat_timeout: float = Field(default=15.0, gt=0, validation_alias=_kept("WS_HEARTBEAT_TIMEOUT"))
+    heartbeat_timeout: float = Field(default=15.0, gt=0, validation_alias="WS_HEARTBEAT_TIMEOUT")
     """Seconds that may pass after a ping that nothing follows; interval + timeout is the age of a dead peer."""
-    cleanup_interval: float = Field(default=300.0, gt=0, validation_alias=_kept("WS_CLEANUP_INTERVAL"))
+    cleanup_interval: float = Field(default=300.0, gt=0, validation_alias="WS_CLEANUP_INTERVAL")
     """Seconds between two sweeps for silent connections and expired events; a safety net only."""
 
     @model_validator(mode="after")

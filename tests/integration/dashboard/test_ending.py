@@ -1,0 +1,157 @@
+"""How the dashboard ends, and what is still there when it begins again."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from builders import a_task_object
+from fakes.dashboard import (
+    SENDER,
+    TOKEN,
+    a_dashboard,
+    from_operator,
+    from_worker,
+    logged,
+    messages,
+    next_message,
+    observed,
+    progressed,
+)
+from fakes.task_api import FakeTaskApi
+from repack_dashboard.background import drain
+
+
+async def test_a_drain_says_goodbye_closes_everybody_with_1012_and_is_not_ready_meanwhile(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with a_dashboard(tmp_path, api=api) as dashboard, dashboard.socket("/ws/tasks?v=1") as socket:
+        await messages(socket, 2)
+        assert (await dashboard.http.get("/readyz")).status_code == 200
+        await drain(dashboard.services)
+        unready = await dashboard.http.get("/readyz")
+        goodbye = await next_message(socket)
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+    assert (unready.status_code, unready.json()["reasons"]) == (503, ["draining"])
+    assert (goodbye["type"], goodbye["reason"]) == ("goaway", "restart")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+
+
+async def test_the_server_ends_although_a_client_never_answers(tmp_path: Path, api: FakeTaskApi) -> None:
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        host, _, port = dashboard.address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"GET /ws/tasks?v=1 HTTP/1.1\r\nHost: {dashboard.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        ended = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - ended < 8
+    writer.close()
+
+
+async def test_logs_progress_and_packages_survive_a_restart(tmp_path: Path, api: FakeTaskApi) -> None:
+    path = "/api/v1/ingest/artifacts/uid-1/1/amd64/demo-offline.difypkg"
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        await dashboard.ingest(from_worker("uid-1", progressed(4, percent=70, stage="Verify"), logged(1, 2, 3)))
+        sha256 = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0"  # of b"aaa"
+        stored = await dashboard.http.put(path, content=b"aaa", headers=SENDER | {"X-Content-SHA256": sha256})
+        assert stored.status_code == 201
+        upload = (await dashboard.http.post("/api/v1/uploads?filename=x.difypkg", content=b"PK\x03\x04data")).json()
+        before = dashboard.services.log.epoch
+
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        view = (await dashboard.http.get("/api/v1/tasks/uid-1")).json()
+        page = (await dashboard.http.get("/api/v1/tasks/uid-1/log")).json()
+        package = await dashboard.http.get(stored.json()["uri"])
+        again = await dashboard.http.get(f"/api/v1/uploads/{upload['key']}", headers=SENDER)
+        repeated = await dashboard.ingest(from_worker("uid-1", logged(1, 2, 3, 4)))
+        late = await dashboard.ingest(from_worker("uid-1", progressed(3), batch=2))
+        more = (await dashboard.http.get("/api/v1/tasks/uid-1/log?after=2")).json()
+        epoch = dashboard.services.log.epoch
+
+    assert (view["progress"]["tick"], view["progress"]["stage"]) == (4, "Verify")
+    assert [line["n"] for line in page["items"]] == [1, 2, 3]
+    assert package.content == b"aaa"
+    assert again.content == b"PK\x03\x04data"
+    assert repeated["accepted"] == 1
+    assert late["duplicates"] == 1
+    assert [line["n"] for line in more["items"]] == [3, 4]
+    assert before != epoch
+
+
+async def test_after_a_restart_an_old_position_gets_a_snapshot_of_the_cluster(tmp_path: Path, api: FakeTaskApi) -> None:
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        await dashboard.ingest(from_operator(observed(a_task_object(status={"sequence": 1, "phase": "Running"}))))
+        async with dashboard.socket("/ws/tasks?v=1") as socket:
+            hello = await next_message(socket)
+    api.put(a_task_object(status={"sequence": 2, "phase": "Succeeded"}))
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        async with dashboard.socket(f"/ws/tasks?v=1&since={hello['seq']}&epoch={hello['epoch']}") as socket:
+            again, snapshot = await messages(socket, 2)
+    assert again["recovered"] is False
+    assert snapshot["data"][0]["data"]["status"]["phase"] == "Succeeded"
+
+
+async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
+        "contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {}}]\n"
+        "clusters: [{name: x, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+    )
+    environment = dict(os.environ) | {  # noqa: TID251 - a program needs its surroundings
+        "REPACK_DASHBOARD_PORT": "0",
+        "REPACK_DASHBOARD_DATA_DIR": str(tmp_path / "data"),
+        "REPACK_DASHBOARD_KUBECONFIG": str(kubeconfig),
+        "REPACK_DASHBOARD_INGEST_TOKEN": TOKEN,
+    }
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "repack_dashboard", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    assert program.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            while b'"address"' not in (line := await program.stderr.readline()):
+                assert line, "it ended instead of listening"
+        address = line.decode().partition('"address": "')[2].partition('"')[0]
+        async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            assert (await http.get("/healthz")).status_code == 200
+            ready = await http.get("/readyz")
+        program.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15):
+            await program.stderr.read()
+            code = await program.wait()
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+    assert (ready.status_code, ready.json()["reasons"]) == (503, ["tasks-not-listed"])
+    assert code in {0, -signal.SIGTERM}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"REPACK_DASHBOARD_AUTH_MODE": "token"}, "not available in this version"),
+        ({"REPACK_DASHBOARD_INGEST_TOKEN": "short"}, "a token of at least 16 characters"),
+        ({"REPACK_DASHBOARD_PORT": "seventy"}, "valid integer"),
+    ],
+)
+async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[str, str], sentence: str) -> None:
+    environment = dict(os.environ) | {"REPACK_DASHBOARD_INGEST_TOKEN": TOKEN} | change  # noqa: TID251
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "repack_dashboard", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, text = await program.communicate()
+    assert program.returncode == 2
+    assert sentence in text.decode()
+    assert "Traceback" not in text.decode()

@@ -1,0 +1,162 @@
+"""Packages in and out: limits while reading, checksums, ranges, names, and nothing half-made left behind."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from fakes.dashboard import SENDER, Dashboard, a_dashboard
+from fakes.task_api import FakeTaskApi
+
+ZIP = b"PK\x03\x04" + bytes(range(256)) * 40
+SHA = hashlib.sha256(ZIP).hexdigest()
+PUT = "/api/v1/ingest/artifacts/uid-1/1/amd64/demo-0.1.0-offline.difypkg"
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+async def hand_in(dashboard: Dashboard, path: str = PUT, *, sha256: str = SHA, body: bytes = ZIP) -> int:
+    answer = await dashboard.http.put(path, content=body, headers=SENDER | {"X-Content-SHA256": sha256})
+    return answer.status_code
+
+
+async def test_an_upload_is_stored_and_only_a_worker_may_fetch_it(dashboard: Dashboard) -> None:
+    answer = await dashboard.http.post("/api/v1/uploads", params={"filename": "插件 (1).difypkg"}, content=ZIP)
+    upload = answer.json()
+    assert (answer.status_code, upload["sizeBytes"], upload["sha256"]) == (201, len(ZIP), SHA)
+    assert upload["filename"] == "插件 (1).difypkg"
+    assert upload["key"].endswith("-1-.difypkg")
+    path = f"/api/v1/uploads/{upload['key']}"
+    assert (await dashboard.http.get(path)).status_code == 401
+    assert (await dashboard.http.get(path, headers=SENDER)).content == ZIP
+
+
+@pytest.mark.parametrize("length_is_told", [True, False])
+async def test_an_upload_above_the_limit_is_refused_and_leaves_nothing(
+    tmp_path: Path, api: FakeTaskApi, length_is_told: bool
+) -> None:
+    async def pieces():  # type: ignore[no-untyped-def]
+        for _ in range(64):
+            yield b"PK\x03\x04" + b"x" * 1000
+
+    async with a_dashboard(tmp_path, api=api, max_upload_bytes=5000) as dashboard:
+        body = b"x" * 5001 if length_is_told else pieces()
+        answer = await dashboard.http.post("/api/v1/uploads?filename=x.difypkg", content=body)
+        assert (answer.status_code, answer.json()["reason"]) == (413, "PackageTooLarge")
+        assert files(tmp_path / "data") == []
+
+
+async def test_what_is_no_zip_is_refused_at_once(dashboard: Dashboard, tmp_path: Path) -> None:
+    answer = await dashboard.http.post("/api/v1/uploads?filename=x.difypkg", content=b"<html>")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidPackage")
+    assert "x.difypkg" in answer.json()["detail"]
+    assert files(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("name", ["", "a/b.difypkg", "..\\x", "x" * 300, "a\nb"])
+async def test_file_names_of_uploads_that_could_do_harm_are_refused(dashboard: Dashboard, name: str) -> None:
+    answer = await dashboard.http.post("/api/v1/uploads", params={"filename": name}, content=ZIP)
+    assert (answer.status_code, answer.json()["details"]["field"]) == (422, "filename")
+
+
+@pytest.mark.parametrize("key", ["..", "../../etc/passwd", "%2e%2e%2fx", "0" * 32, f"{'0' * 32}-x.difypkg"])
+async def test_a_made_up_key_finds_nothing(dashboard: Dashboard, key: str) -> None:
+    assert (await dashboard.http.get(f"/api/v1/uploads/{key}", headers=SENDER)).status_code == 404
+
+
+async def test_a_package_is_downloaded_with_its_checksum_and_a_safe_name(dashboard: Dashboard) -> None:
+    assert await hand_in(dashboard) == 201
+    answer = await dashboard.http.get("/api/v1/artifacts/uid-1/demo-0.1.0-offline.difypkg")
+    assert answer.content == ZIP
+    assert answer.headers["etag"] == f'"{SHA}"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="demo-0.1.0-offline.difypkg"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["repr-digest"].startswith("sha-256=:")
+    head = await dashboard.http.head("/api/v1/artifacts/uid-1/demo-0.1.0-offline.difypkg")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(ZIP)), b"")
+
+
+async def test_a_cut_download_goes_on_where_it_was(dashboard: Dashboard) -> None:
+    await hand_in(dashboard)
+    path = "/api/v1/artifacts/uid-1/demo-0.1.0-offline.difypkg"
+    first = await dashboard.http.get(path, headers={"Range": "bytes=0-99"})
+    rest = await dashboard.http.get(path, headers={"Range": "bytes=100-", "If-Range": first.headers["etag"]})
+    last = await dashboard.http.get(path, headers={"Range": "bytes=-4"})
+    changed = await dashboard.http.get(path, headers={"Range": "bytes=100-", "If-Range": '"another"'})
+    beyond = await dashboard.http.get(path, headers={"Range": "bytes=999999-"})
+    same = await dashboard.http.get(path, headers={"If-None-Match": f'"{SHA}"'})
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.content + rest.content == ZIP
+    assert first.headers["content-range"] == f"bytes 0-99/{len(ZIP)}"
+    assert last.content == ZIP[-4:]
+    assert (changed.status_code, changed.content) == (200, ZIP)
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(ZIP)}")
+    assert (same.status_code, same.content) == (304, b"")
+
+
+async def test_what_arrives_changed_is_refused_and_leaves_nothing(dashboard: Dashboard, tmp_path: Path) -> None:
+    answer = await dashboard.http.put(PUT, content=ZIP + b"!", headers=SENDER | {"X-Content-SHA256": SHA})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "ChecksumMismatch")
+    assert files(tmp_path / "data") == []
+
+
+async def test_handing_in_the_same_again_is_no_error(dashboard: Dashboard, tmp_path: Path) -> None:
+    assert [await hand_in(dashboard), await hand_in(dashboard)] == [201, 201]
+    assert files(tmp_path / "data") == ["tasks/uid-1/1/amd64.difypkg", "tasks/uid-1/1/amd64.difypkg.json"]
+
+
+async def test_the_checksum_may_be_announced_as_the_standard_says(dashboard: Dashboard) -> None:
+    digest = "sha-256=:" + __import__("base64").b64encode(bytes.fromhex(SHA)).decode() + ":"
+    answer = await dashboard.http.put(PUT, content=ZIP, headers=SENDER | {"Repr-Digest": digest})
+    none = await dashboard.http.put(PUT, content=ZIP, headers=SENDER)
+    assert (answer.status_code, none.status_code) == (201, 400)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/ingest/artifacts/uid-1/1/amd64/..%2f..%2fevil.difypkg",
+        "/api/v1/ingest/artifacts/uid-1/1/amd64/evil.sh",
+        "/api/v1/ingest/artifacts/uid-1/0/amd64/x.difypkg",
+        "/api/v1/ingest/artifacts/uid-1/1/sparc/x.difypkg",
+        "/api/v1/ingest/artifacts/nobody/1/amd64/x.difypkg",
+        "/api/v1/ingest/artifacts/..%2f..%2fx/1/amd64/x.difypkg",
+    ],
+)
+async def test_a_package_for_no_task_or_under_a_harmful_name_is_refused(
+    dashboard: Dashboard, tmp_path: Path, path: str
+) -> None:
+    assert await hand_in(dashboard, path) in {404, 405, 422}
+    assert files(tmp_path / "data") == []
+
+
+async def test_of_two_attempts_the_later_package_is_given(dashboard: Dashboard) -> None:
+    other = b"PK\x03\x04 the second attempt"
+    await hand_in(dashboard)
+    await hand_in(dashboard, PUT.replace("/1/amd64", "/2/amd64"), sha256=hashlib.sha256(other).hexdigest(), body=other)
+    answer = await dashboard.http.get("/api/v1/artifacts/uid-1/demo-0.1.0-offline.difypkg")
+    assert answer.content == other
+
+
+async def test_a_full_volume_has_its_own_reason_and_leaves_nothing(
+    dashboard: Dashboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk:
+        def __init__(self, path: Path, mode: str) -> None:
+            path.touch()
+
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def write(self, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("repack_dashboard.files.FileIO", FullDisk)
+    answer = await dashboard.http.post("/api/v1/uploads?filename=x.difypkg", content=ZIP)
+    assert (answer.status_code, answer.json()["reason"]) == (507, "DiskFull")
+    assert files(tmp_path / "data") == []

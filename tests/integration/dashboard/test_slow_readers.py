@@ -1,0 +1,120 @@
+"""One client that does not read harms nobody else, and learns why it was closed (realtime.md 5.1)."""
+
+import asyncio
+import contextlib
+import socket as sockets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from builders import a_task_object
+from fakes.dashboard import Dashboard, a_dashboard, from_operator, from_worker, messages, observed, progressed, until
+from fakes.task_api import FakeTaskApi
+
+LARGE = "x" * 4000
+
+
+def large_task(sequence: int) -> dict[str, object]:
+    """Return a task of about 64 KB, so that few events fill every buffer on the way."""
+    labels = {f"label-{n}": LARGE for n in range(16)}
+    return a_task_object(status={"sequence": sequence, "phase": "Running"}, metadata={"labels": labels})
+
+
+@contextlib.asynccontextmanager
+async def a_stalled_reader(dashboard: Dashboard, path: str) -> AsyncIterator[sockets.socket]:
+    """Connect a client whose kernel takes little and whose program takes nothing."""
+    host, _, port = dashboard.address.partition(":")
+    raw = sockets.socket()
+    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    raw.setblocking(False)  # noqa: FBT003 - the standard library's interface
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(raw, (host, int(port)))
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {dashboard.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await loop.sock_sendall(raw, request.encode())
+    await until(lambda: len(dashboard.services.hub) > 0, "the stalled reader is in")
+    try:
+        yield raw
+    finally:
+        raw.close()
+
+
+async def test_a_stalled_reader_delays_nobody_and_is_closed_as_a_slow_consumer(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with a_dashboard(tmp_path, api=api) as dashboard, contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(a_stalled_reader(dashboard, "/ws/tasks?v=1"))
+        readers = [await stack.enter_async_context(dashboard.socket("/ws/tasks?v=1")) for _ in range(10)]
+        for reader in readers:
+            await messages(reader, 2)
+
+        async def send() -> None:
+            for sequence in range(1, 201):
+                await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
+
+        began = time.monotonic()
+        received = [asyncio.create_task(messages(reader, 200)) for reader in readers]
+        await send()
+        for result in await asyncio.gather(*received):
+            assert [event["data"]["status"]["sequence"] for event in result] == list(range(1, 201))
+        assert time.monotonic() - began < 45
+        assert await dashboard.metric("repack_ws_slow_consumers_total") == 1
+        await until(lambda: len(dashboard.services.hub) == 10, "the stalled reader is gone")
+        assert await dashboard.metric('repack_ws_disconnects_total{code="4008",initiator="server"}') == 1
+
+
+async def test_a_slow_reader_that_reads_again_finds_code_4008_behind_what_it_got(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with a_dashboard(tmp_path, api=api, backlog_frames=4) as dashboard:
+        async with dashboard.socket("/ws/tasks?v=1", max_queue=1) as reader:
+            await messages(reader, 2)
+            for sequence in range(1, 400):
+                await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
+                if await dashboard.metric("repack_ws_slow_consumers_total"):
+                    break
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await reader.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4008
+
+
+async def test_progress_that_waits_for_a_slow_reader_is_replaced_by_newer_and_leaves_no_hole(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with a_dashboard(tmp_path, api=api, backlog_frames=40) as dashboard:
+        async with dashboard.socket("/ws/tasks?v=1", max_queue=1) as reader:
+            hello, snapshot = await messages(reader, 2)
+            (client,) = dashboard.services.hub.clients
+            sequence = 0
+            while not client.sink.waiting:
+                sequence += 1
+                await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
+            for tick in range(1, 301):  # many more than the backlog would hold
+                await dashboard.ingest(from_worker("uid-1", progressed(tick), batch=tick))
+            position, last = hello["seq"], None
+            while last is None or last["type"] != "task.progress" or last["data"]["tick"] < 300:
+                (last,) = await messages(reader, 1)
+                assert last["gseq"] == position + 1 + last.get("coalesced", 0)
+                position = last["gseq"]
+    assert position == snapshot["gseq"] + sequence + 300
+
+
+async def test_a_peer_that_went_silent_is_given_up_even_with_unsent_data(tmp_path: Path, api: FakeTaskApi) -> None:
+    async with (
+        a_dashboard(tmp_path, api=api, heartbeat_interval=0.5, heartbeat_timeout=2.5) as dashboard,
+        a_stalled_reader(dashboard, "/ws/tasks?v=1"),
+    ):
+        (client,) = dashboard.services.hub.clients
+        sequence = 0
+        while not client.sink.waiting:
+            sequence += 1
+            await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
+        await until(lambda: len(dashboard.services.hub) == 0, "the silent peer is gone", seconds=5)
+        assert await dashboard.metric('repack_ws_disconnects_total{code="4001",initiator="server"}') == 1
