@@ -1,0 +1,88 @@
+import { TextInput } from "@mantine/core";
+import type { Source, SourceType } from "../api/types";
+import { type Translate, useWords } from "../i18n";
+import { Icon } from "../ui/Icon";
+import styles from "./CreateDialog.module.css";
+import { asUrl, type Understood, understand } from "./source";
+
+export type Reading = { source: Source; says: string } | { source: null; says: string | null };
+
+/** What a pasted text means here, where the workers can fetch only from `offered`. Pure. */
+export function read(pasted: string, offered: readonly SourceType[], t: Translate): Reading {
+  const understood = understand(pasted);
+  switch (understood.kind) {
+    case "empty":
+      return { source: null, says: null };
+    case "local":
+      return { source: null, says: t("create.link.local") };
+    case "unclear":
+      return { source: null, says: t(`create.link.${understood.why}`) };
+    case "incomplete":
+      return { source: null, says: incomplete(understood, offered, t) };
+    case "source":
+      return complete(understood, offered, t);
+  }
+}
+
+function incomplete(
+  named: Understood & { kind: "incomplete" },
+  offered: readonly SourceType[],
+  t: Translate,
+): string {
+  const { label, type } = named;
+  if (type === "Marketplace") {
+    return t(offered.includes(type) ? "create.link.needVersion" : "create.link.noMarketplace", { label });
+  }
+  return t(offered.includes(type) ? "create.link.needAsset" : "create.link.noGithub", { label });
+}
+
+function complete(
+  named: Understood & { kind: "source" },
+  offered: readonly SourceType[],
+  t: Translate,
+): Reading {
+  const { source, label } = named;
+  if (offered.includes(source.type)) return { source, says: words(source, label, t) };
+  const plain = asUrl(source);
+  if (plain !== null && offered.includes("URL")) return { source: plain, says: t("create.link.url") };
+  return { source: null, says: t("create.link.noMarketplace", { label }) };
+}
+
+function words(source: Source, label: string, t: Translate): string {
+  if (source.type === "Marketplace") return t("create.link.marketplace", { label });
+  if (source.type === "GitHub") return t("create.link.github", { label });
+  return t("create.link.url");
+}
+
+interface Props {
+  text: string;
+  onChange: (text: string) => void;
+  reading: Reading;
+  fault: string | null;
+}
+
+/** One field that understands what is pasted, and says so before anything is sent. */
+export function LinkField({ text, onChange, reading, fault }: Props) {
+  const { t } = useWords();
+  const wrong = fault ?? (text !== "" && reading.source === null ? reading.says : null);
+  return (
+    <div>
+      <TextInput
+        label={t("create.link")}
+        description={t("create.link.help")}
+        placeholder={t("create.link.placeholder")}
+        value={text}
+        onChange={(event) => onChange(event.currentTarget.value)}
+        error={wrong}
+        autoComplete="off"
+        spellCheck={false}
+        data-autofocus
+      />
+      {wrong === null && reading.says !== null && (
+        <p className={styles.understood} role="status">
+          <Icon name="check" /> {reading.says}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+/** Numbers, sizes, durations and moments in the reader's language. Pure: the moment "now" is an argument. */
+
+export type Language = "en" | "zh-CN";
+
+const numbers = new Map<string, Intl.NumberFormat>();
+
+function numberFormat(language: Language, digits: number): Intl.NumberFormat {
+  const key = `${language}/${digits}`;
+  let format = numbers.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(language, {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    });
+    numbers.set(key, format);
+  }
+  return format;
+}
+
+export function integer(value: number, language: Language): string {
+  return numberFormat(language, 0).format(value);
+}
+
+const MB = 1_000_000;
+
+/** Bytes in MB with one decimal; small ones in kB or B, so that nothing reads "0.0 MB". */
+export function bytes(value: number, language: Language): string {
+  if (value < 1_000) return `${numberFormat(language, 0).format(value)} B`;
+  if (value < MB) return `${numberFormat(language, 1).format(value / 1_000)} kB`;
+  return `${numberFormat(language, 1).format(value / MB)} MB`;
+}
+
+/** A running time: `0.4 s`, `37 s`, `2 min 05 s`, `1 h 02 min`. */
+export function duration(milliseconds: number, language: Language): string {
+  const words = language === "en" ? { s: " s", m: " min", h: " h" } : { s: " 秒", m: " 分", h: " 小时" };
+  const total = Math.max(0, milliseconds) / 1000;
+  if (total < 1) return `${numberFormat(language, 1).format(total)}${words.s}`;
+  const seconds = Math.floor(total);
+  if (seconds < 60) return `${seconds}${words.s}`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}${words.m} ${String(seconds % 60).padStart(2, "0")}${words.s}`;
+  return `${Math.floor(minutes / 60)}${words.h} ${String(minutes % 60).padStart(2, "0")}${words.m}`;
+}
+
+/** How long ago, in words; the exact moment belongs into the element's title. */
+export function ago(moment: number, now: number, language: Language): string {
+  const seconds = Math.max(0, Math.round((now - moment) / 1000));
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  if (seconds < 10) return language === "en" ? "just now" : "刚刚";
+  if (seconds < 60) return relative.format(-seconds, "second");
+  if (seconds < 3_600) return relative.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3_600), "hour");
+  return relative.format(-Math.floor(seconds / 86_400), "day");
+}
+
+export function moment(value: number, language: Language): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(value);
+}
+
+export function clock(value: number, language: Language): string {
+  return new Intl.DateTimeFormat(language, { timeStyle: "medium", hour12: false }).format(value);
+}
+
+export function toMillis(iso: string | null | undefined): number | null {
+  if (!iso) return null;
+  const value = Date.parse(iso);
+  return Number.isNaN(value) ? null : value;
+}

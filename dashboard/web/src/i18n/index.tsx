@@ -1,0 +1,90 @@
+/** Words in the reader's language: from the browser, switchable, remembered. Placeholders are checked by the compiler. */
+
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { en } from "./en";
+import type { Language } from "./format";
+import { zhCN } from "./zh-CN";
+
+export type { Language } from "./format";
+export type Key = keyof typeof en;
+
+type Placeholders<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholders<Rest>
+  : never;
+type Arguments<K extends Key> = [Placeholders<(typeof en)[K]>] extends [never]
+  ? []
+  : [values: Record<Placeholders<(typeof en)[K]>, string | number>];
+
+export type Translate = <K extends Key>(key: K, ...values: Arguments<K>) => string;
+
+const CATALOGUES: Record<Language, Record<Key, string>> = { en, "zh-CN": zhCN };
+const STORED = "repack.language";
+
+export function fill(text: string, values: Record<string, string | number> = {}): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+export function translator(language: Language): Translate {
+  const catalogue = CATALOGUES[language];
+  return (key, ...values) => fill(catalogue[key], values[0] ?? {});
+}
+
+/** Whether there is a word for a key that is put together from data, such as `reason.${reason}`. */
+export function isKey(key: string): key is Key {
+  return Object.hasOwn(en, key);
+}
+
+export function preferredLanguage(stored: string | null, browser: readonly string[]): Language {
+  if (stored === "en" || stored === "zh-CN") return stored;
+  const first = browser
+    .map((tag) => tag.toLowerCase())
+    .find((tag) => tag.startsWith("zh") || tag.startsWith("en"));
+  return first?.startsWith("zh") ? "zh-CN" : "en";
+}
+
+interface Words {
+  language: Language;
+  t: Translate;
+  setLanguage: (language: Language) => void;
+}
+
+const Context = createContext<Words | null>(null);
+
+export function useWords(): Words {
+  const words = useContext(Context);
+  if (words === null) throw new Error("useWords needs a LanguageProvider above it");
+  return words;
+}
+
+function read(): string | null {
+  try {
+    return localStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
+}
+
+export function LanguageProvider({ children, initial }: { children: ReactNode; initial?: Language }) {
+  const [language, setLanguage] = useState<Language>(
+    () => initial ?? preferredLanguage(read(), navigator.languages),
+  );
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+  const words = useMemo<Words>(
+    () => ({
+      language,
+      t: translator(language),
+      setLanguage: (chosen) => {
+        setLanguage(chosen);
+        try {
+          localStorage.setItem(STORED, chosen);
+        } catch {
+          // Not remembered, then; the choice holds until the page is left.
+        }
+      },
+    }),
+    [language],
+  );
+  return <Context.Provider value={words}>{children}</Context.Provider>;
+}

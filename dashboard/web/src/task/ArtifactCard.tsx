@@ -1,0 +1,82 @@
+import { Button } from "@mantine/core";
+import type { Artifact, Verification } from "../api/types";
+import { isKey, useWords } from "../i18n";
+import { bytes, integer } from "../i18n/format";
+import { CopyLine } from "../ui/CopyButton";
+import { Icon } from "../ui/Icon";
+import { Moment } from "../ui/Times";
+import styles from "./ArtifactCard.module.css";
+
+/** One finished package: what it is, how it was verified, how to check it after copying. */
+export function ArtifactCard({ artifact }: { artifact: Artifact }) {
+  const { t, language } = useWords();
+  const { name, sha256, sizeBytes, uri, verification, wheels } = artifact;
+  return (
+    <section
+      className={`card ${styles.artifact}`}
+      aria-label={`${t("artifact.title")} ${t(`target.${artifact.target}`)}`}
+    >
+      <div className={styles.head}>
+        <h2>{t("artifact.title")}</h2>
+        <span className="muted">{t(`target.${artifact.target}`)}</span>
+      </div>
+      <div className={styles.file}>
+        <span className={`${styles.name} mono`}>{name}</span>
+        {uri ? (
+          <Button component="a" href={uri} download leftSection={<Icon name="download" />}>
+            {t("artifact.download")}
+          </Button>
+        ) : (
+          <span className="muted">{t("artifact.missing")}</span>
+        )}
+      </div>
+      <dl className="facts">
+        {sizeBytes != null && (
+          <>
+            <dt>{t("artifact.size")}</dt>
+            <dd title={`${integer(sizeBytes, language)} B`}>{bytes(sizeBytes, language)}</dd>
+          </>
+        )}
+        {wheels != null && (
+          <>
+            <dt>{t("artifact.wheels")}</dt>
+            <dd>{integer(wheels, language)}</dd>
+          </>
+        )}
+      </dl>
+      {verification?.passed && <Verified verification={verification} />}
+      {sha256 && (
+        <>
+          <div>
+            <div className={styles.label}>{t("artifact.sha256")}</div>
+            <CopyLine text={sha256} what={t("artifact.sha256")} />
+          </div>
+          <div>
+            <div className={styles.label}>{t("artifact.check")}</div>
+            <CopyLine text={`echo "${sha256}  ${name ?? ""}" | sha256sum -c`} what={t("artifact.check")} />
+          </div>
+        </>
+      )}
+    </section>
+  );
+}
+
+/** The method in words: a weaker one is called weaker. */
+function Verified({ verification }: { verification: Verification }) {
+  const { t } = useWords();
+  const { method, verifiedAt } = verification;
+  const key = `verification.${method}`;
+  const strong = method === "NetworkNamespace" || method === "SeccompFilter";
+  return (
+    <div className={strong ? styles.strong : styles.weak} data-method={method}>
+      <Icon name={strong ? "shield" : "warning"} size={18} />
+      <div>
+        <strong>
+          {t("artifact.verified")} · {t(strong ? "verification.strong" : "verification.weak")}
+        </strong>
+        <div>{isKey(key) ? t(key as "verification.strong") : t("verification.unknown", { method })}</div>
+        {verifiedAt && <Moment at={verifiedAt} />}
+      </div>
+    </div>
+  );
+}

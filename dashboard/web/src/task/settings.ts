@@ -1,0 +1,58 @@
+/**
+ * The settings that a Dify installation needs to take this artifact, computed from the artifact itself. Pure.
+ *
+ * Dify has three gates of size (nginx, API, plugin daemon) and the daemon counts the *unpacked* package as well, so the
+ * advised limit leaves room above the file's own size. Names and defaults: repackaging.md 3, 4.
+ */
+
+import type { Artifact, TaskView } from "../api/types";
+
+const MB = 1024 * 1024;
+/** Dify's own default of PLUGIN_MAX_PACKAGE_SIZE. */
+export const DIFY_PACKAGE_LIMIT = 50 * MB;
+/** nginx's limit in older compose files of Dify; newer ones allow 100 MB. */
+const DIFY_NGINX_LIMIT = 15 * MB;
+/** Wheels are stored, not compressed, so a package hardly grows when it is unpacked. */
+const UNPACKED_FACTOR = 1.25;
+const STEP = 50 * MB;
+const MANY_WHEELS = 60;
+
+export type Why = "size" | "upload" | "unsigned" | "langgenius" | "slowInit";
+
+export interface Setting {
+  name: string;
+  value: string;
+  why: Why;
+}
+
+function roundedUp(bytes: number): number {
+  return Math.ceil(bytes / STEP) * STEP;
+}
+
+/** Settings for `.env` of Dify, the needed ones only. Packages made here are unsigned. */
+export function settingsFor(artifact: Artifact, author: string | null): Setting[] {
+  const size = artifact.sizeBytes ?? 0;
+  const settings: Setting[] = [{ name: "FORCE_VERIFYING_SIGNATURE", value: "false", why: "unsigned" }];
+  if (author === "langgenius") {
+    settings.push({ name: "ENFORCE_LANGGENIUS_PLUGIN_SIGNATURES", value: "false", why: "langgenius" });
+  }
+  const needed = roundedUp(size * UNPACKED_FACTOR);
+  if (needed > DIFY_PACKAGE_LIMIT) {
+    settings.push({ name: "PLUGIN_MAX_PACKAGE_SIZE", value: String(needed), why: "size" });
+  }
+  if (size > DIFY_NGINX_LIMIT) {
+    settings.push({ name: "NGINX_CLIENT_MAX_BODY_SIZE", value: `${roundedUp(needed) / MB}M`, why: "upload" });
+  }
+  if ((artifact.wheels ?? 0) >= MANY_WHEELS || size > 2 * DIFY_PACKAGE_LIMIT) {
+    settings.push({ name: "PYTHON_ENV_INIT_TIMEOUT", value: "600", why: "slowInit" });
+  }
+  return settings;
+}
+
+export function asEnvFile(settings: readonly Setting[]): string {
+  return settings.map(({ name, value }) => `${name}=${value}`).join("\n");
+}
+
+export function authorOf(task: TaskView): string | null {
+  return task.status.plugin?.author ?? task.spec.source.marketplace?.author ?? null;
+}

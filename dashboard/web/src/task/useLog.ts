@@ -1,0 +1,84 @@
+import { useCallback, useEffect, useReducer, useState } from "react";
+import { type ApiError, api, toApiError } from "../api/client";
+import type { LogLine, TaskView } from "../api/types";
+import { useLive } from "../realtime/live";
+import { EMPTY_LOG, type LogView, withLines } from "../realtime/logs";
+import { isFinal } from "../tasks/describe";
+
+const PAGE = 1_000;
+
+export interface TaskLog extends LogView {
+  attempt: number;
+  attempts: readonly number[];
+  loading: boolean;
+  error: ApiError | null;
+  choose: (attempt: number) => void;
+  loadOlder: () => void;
+}
+
+/** The log of one attempt: its last thousand lines, then live; older ones on demand. Without a choice: the newest. */
+export function useLog(task: TaskView): TaskLog {
+  const { uid } = task;
+  const live = useLive();
+  const current = Math.max(1, task.status.attempt ?? 0, task.progress?.attempt ?? 0);
+  const [chosen, choose] = useState<number | null>(null);
+  const attempt = chosen ?? current;
+  const [log, add] = useReducer(reduce, { ...EMPTY_LOG, attempt });
+  const [attempts, setAttempts] = useState<readonly number[]>([]);
+  const [loading, setLoading] = useState(true);
+  const [error, setError] = useState<ApiError | null>(null);
+  const view = log.attempt === attempt ? log : { ...EMPTY_LOG, attempt };
+
+  const fetchPage = useCallback(
+    async (query: { after?: number; limit?: number }) => {
+      try {
+        const page = await api.log(uid, { attempt, limit: PAGE, ...query });
+        add({ attempt, lines: page.items });
+        setAttempts(page.attempts);
+        setError(null);
+      } catch (problem) {
+        const failure = toApiError(problem);
+        // No attempt has begun: nothing to show is not a failure.
+        setError(failure.problem.status === 404 ? null : failure);
+      } finally {
+        setLoading(false);
+      }
+    },
+    [uid, attempt],
+  );
+
+  // Lines that came while the connection was away are fetched when it is back, and once when the task has ended.
+  const ended = isFinal(task);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `ended` asks once more for the last lines
+  useEffect(() => {
+    setLoading(true);
+    void fetchPage({});
+    return live.followLog(
+      uid,
+      (data) => data.attempt === attempt && add({ attempt, lines: data.lines }),
+      () => void fetchPage({}),
+    );
+  }, [live, uid, attempt, fetchPage, ended]);
+
+  const { missingAfter } = view;
+  useEffect(() => {
+    if (missingAfter !== null) void fetchPage({ after: missingAfter });
+  }, [missingAfter, fetchPage]);
+
+  const first = view.lines[0]?.n ?? 1;
+  const loadOlder = useCallback(() => {
+    const after = Math.max(0, first - 1 - PAGE);
+    void fetchPage({ after, limit: first - 1 - after });
+  }, [first, fetchPage]);
+
+  return { ...view, attempts, loading, error, choose, loadOlder };
+}
+
+type Held = LogView & { attempt: number };
+
+/** Lines of another attempt than the held one begin a new log. */
+function reduce(held: Held, added: { attempt: number; lines: readonly LogLine[] }): Held {
+  const base = held.attempt === added.attempt ? held : { ...EMPTY_LOG, attempt: added.attempt };
+  const log = withLines(base, added.lines);
+  return log === base && held.attempt === added.attempt ? held : { ...log, attempt: added.attempt };
+}

@@ -1,0 +1,137 @@
+import { memo } from "react";
+import { Link } from "wouter";
+import type { TaskView } from "../api/types";
+import { isKey, useWords } from "../i18n";
+import { Icon } from "../ui/Icon";
+import { StatusBadge } from "../ui/StatusBadge";
+import { Ago } from "../ui/Times";
+import { taskPath } from "./actions";
+import { phaseOf, pluginName, pluginVersion, stepOf } from "./describe";
+import styles from "./TaskList.module.css";
+
+interface Props {
+  task: TaskView;
+  index: number;
+  top: number;
+  height: number;
+  narrow: boolean;
+}
+
+/** One task. Rendered again only when the task itself changed. */
+export const TaskRow = memo(function TaskRow({ task, index, top, height, narrow }: Props) {
+  const place = { transform: `translateY(${top}px)`, height };
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      className={narrow ? styles.cardRow : styles.row}
+      style={place}
+      data-uid={task.uid}
+    >
+      {narrow ? <CardCells task={task} /> : <RowCells task={task} />}
+    </div>
+  );
+});
+
+function RowCells({ task }: { task: TaskView }) {
+  return (
+    <>
+      <Cell className={styles.plugin}>
+        <NameLink task={task} />
+        <span className={`${styles.taskName} mono`}>{task.name}</span>
+      </Cell>
+      <Cell className={styles.target}>
+        <TargetText task={task} />
+      </Cell>
+      <Cell className={styles.state}>
+        <StatusBadge phase={phaseOf(task)} />
+        <StateDetail task={task} />
+      </Cell>
+      <Cell className={styles.created}>
+        <Ago at={task.createdAt} />
+      </Cell>
+      <Cell className={styles.actions}>
+        <DownloadLink task={task} />
+      </Cell>
+    </>
+  );
+}
+
+function CardCells({ task }: { task: TaskView }) {
+  return (
+    <>
+      <Cell className={styles.cardTop}>
+        <NameLink task={task} />
+        <StatusBadge phase={phaseOf(task)} />
+      </Cell>
+      <Cell className={styles.cardBottom}>
+        <TargetText task={task} />
+        <StateDetail task={task} />
+        <Ago at={task.createdAt} />
+      </Cell>
+    </>
+  );
+}
+
+function Cell({ className, children }: { className: string | undefined; children: React.ReactNode }) {
+  return (
+    <div role="cell" className={className}>
+      {children}
+    </div>
+  );
+}
+
+function NameLink({ task }: { task: TaskView }) {
+  const version = pluginVersion(task);
+  return (
+    <Link href={taskPath(task)} className={styles.name ?? ""} title={pluginName(task)}>
+      {pluginName(task)}
+      {version !== null && <span className={styles.version}>{version}</span>}
+    </Link>
+  );
+}
+
+function TargetText({ task }: { task: TaskView }) {
+  const targets = task.spec.targets.map((target) => target.arch).join(", ");
+  return (
+    <span className={styles.targetText}>
+      {targets} · Py {task.spec.python ?? "3.12"}
+    </span>
+  );
+}
+
+/** Beside the badge: the stage and its percentage while running, the reason after a failure. */
+function StateDetail({ task }: { task: TaskView }) {
+  const { t } = useWords();
+  if (task.deleting) return <span className={styles.detail}>{t("list.deleting")}</span>;
+  const phase = phaseOf(task);
+  if (phase === "Failed" || phase === "Retrying") {
+    const key = `reason.${task.status.reason}`;
+    const text = isKey(key) ? t(key as "reason.Internal") : (task.status.reason ?? "");
+    return (
+      <span className={styles.detail} title={text}>
+        {text}
+      </span>
+    );
+  }
+  const step = phase === "Running" ? stepOf(task) : null;
+  if (step === null) return null;
+  return (
+    <span className={styles.detail}>
+      {t(`stage.${step.stage}`)}
+      {step.percent !== null && ` ${step.percent} %`}
+    </span>
+  );
+}
+
+function DownloadLink({ task }: { task: TaskView }) {
+  const { t } = useWords();
+  const artifact = task.status.artifacts?.find((each) => each.uri);
+  if (!artifact?.uri) return null;
+  const label = t("list.download", { name: artifact.name ?? task.name });
+  return (
+    <a className={styles.download} href={artifact.uri} download aria-label={label} title={label}>
+      <Icon name="download" />
+    </a>
+  );
+}
