@@ -59,17 +59,12 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("--python", default="3.12", help="Python of the daemon (default: 3.12)")
     pack.add_argument("--suffix", default="offline", help="end of the file name (default: offline)")
     pack.add_argument("--index-url", help="package index to use in place of the public one")
-    _add_common(pack)
+    pack.add_argument("-v", "--verbose", action="store_true", help="show every line of the log")
     check = commands.add_parser("verify", help="install a package with the network off, as Dify's daemon does")
     check.add_argument("file", type=Path, help="the .difypkg to verify")
     check.add_argument("--python", default="3.12", help="Python of the daemon (default: 3.12)")
-    _add_common(check)
     commands.add_parser("up", help="start operator, dashboard and page on this machine", add_help=False)
     return main
-
-
-def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-v", "--verbose", action="store_true", help="show every line of the log")
 
 
 def settings_of(work_dir: Path) -> Settings:
@@ -145,7 +140,7 @@ async def _verify(arguments: argparse.Namespace) -> int:
             interpreter=await find_interpreter(arguments.python, settings=settings),
             isolation=await choose_isolation(settings.isolation),
             timeout_seconds=settings.verify_timeout_seconds,
-            say=(lambda line: print(line, file=sys.stderr)) if arguments.verbose else (lambda _line: None),
+            say=lambda line: print(line, file=sys.stderr),
         )
         plugin, proof = await verify(arguments.file, bench=bench, folder=folder, limits=input_limits(settings))
     show_verification(plugin, proof)
@@ -170,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["up"]:
         from repack_local.__main__ import main as up  # noqa: PLC0415 - starts slowly, and `pack` does not need it
 
-        return int(up(words[1:]) or 0)
+        return up()
     arguments = parser().parse_args(words)
     command = {"pack": _pack, "verify": _verify}[arguments.command]
     try:

@@ -14,7 +14,7 @@ def complete(kind: str, obj: Object) -> Object:
     """Return the object of a built-in kind with the defaults of its kind; `metadata.uid` is set."""
     match kind:
         case "Job":
-            return obj | {"spec": _job_spec(obj)}
+            return _job(obj)
         case "Pod":
             return obj | {"spec": _pod_spec(obj.get("spec") or {}), "status": obj.get("status") or {"phase": "Pending"}}
         case "Namespace":
@@ -48,6 +48,14 @@ def _namespace(obj: Object) -> Object:
         "spec": obj.get("spec") or {"finalizers": ["kubernetes"]},
         "status": obj.get("status") or {"phase": "Active"},
     }
+
+
+def _job(obj: Object) -> Object:
+    spec = _job_spec(obj)
+    metadata = obj["metadata"]
+    if not metadata.get("labels"):
+        metadata = metadata | {"labels": dict(spec["template"]["metadata"].get("labels") or {})}
+    return obj | {"metadata": metadata, "spec": spec}
 
 
 def _job_spec(obj: Object) -> Object:
@@ -93,7 +101,20 @@ _CONTAINER_DEFAULTS: Object = {
 
 def _pod_spec(spec: Object) -> Object:
     containers = [_CONTAINER_DEFAULTS | container for container in spec.get("containers") or []]
-    return _POD_DEFAULTS | spec | {"containers": containers}
+    volumes = {"volumes": [_volume(volume) for volume in spec["volumes"]]} if spec.get("volumes") else {}
+    return _POD_DEFAULTS | spec | {"containers": containers} | volumes
+
+
+def _volume(volume: Object) -> Object:
+    if "projected" not in volume:
+        return volume
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3600} | source["serviceAccountToken"]}
+        if "serviceAccountToken" in source
+        else source
+        for source in volume["projected"].get("sources") or []
+    ]
+    return volume | {"projected": {"defaultMode": 420} | volume["projected"] | {"sources": sources}}
 
 
 def _job_problems(obj: Object) -> Iterator[Cause]:
