@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 def set_up_logging(settings: Settings) -> None:
     """Write structured lines to stderr; those of kopf and other libraries in the same form."""
-    shared = [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    shared: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     last: structlog.types.Processor = structlog.processors.JSONRenderer()
     if settings.log_format == "console":
         last = structlog.dev.ConsoleRenderer()

@@ -5,6 +5,7 @@ kopf runs in a thread with an event loop of its own, because at its end it cance
 after its start, ours included, and because it takes over the process's signal handlers.
 """
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +22,13 @@ Sink = Callable[[Resource, str | None, Object], None]
 
 _OUTAGE_BACKOFFS = (0.2, 0.5, 1.0, 2.0, 3.0, *([5.0] * 10_000))
 """Waits while the API server is away; kopf's own grow so far that a 40 s outage costs 10 s more (operator.md 3.3)."""
+_KOPF_LOG_LEVELS = {
+    "kopf.objects": logging.WARNING,
+    "kopf.activities": logging.WARNING,
+    "kopf._core.reactor.running": logging.ERROR,  # warns at each start that a thread gets no signals, as is meant
+}
+_GOODBYE_SECONDS = 0.1
+"""Time for TLS connections to be closed on both sides before their event loop ends."""
 _SERVED = ((TASKS, (GROUP, VERSION, PLURAL)), (JOBS, ("batch", "v1", "jobs")), (PODS, ("", "v1", "pods")))
 
 
@@ -79,12 +87,16 @@ def run_watches(
     Raises:
         Exception: whatever ended kopf.
     """
-    import asyncio  # noqa: PLC0415 - the loop of this thread alone
+    for name, level in _KOPF_LOG_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+    asyncio.run(_operator(registry, namespaces=namespaces, stop=stop, ready=ready))
 
-    for name in ("kopf.objects", "kopf.activities"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    asyncio.run(
-        kopf.operator(
+
+async def _operator(
+    registry: kopf.OperatorRegistry, *, namespaces: Sequence[str], stop: threading.Event, ready: threading.Event
+) -> None:
+    try:
+        await kopf.operator(
             registry=registry,
             standalone=True,
             clusterwide=not namespaces,
@@ -92,4 +104,5 @@ def run_watches(
             stop_flag=stop,
             ready_flag=ready,
         )
-    )
+    finally:
+        await asyncio.sleep(_GOODBYE_SECONDS)

@@ -5,7 +5,7 @@ It may be killed at any moment: nothing is kept in memory that cannot be read ag
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -54,7 +54,6 @@ class Program:
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._relisted = asyncio.Event()
-        self._watching_since = 0.0
         self._emitter = self._make_emitter()
         self._name_gauges()
 
@@ -122,7 +121,7 @@ class Program:
         for resource, label in _KINDS:
             known = self.reconciler.observed.uids(resource)
             listed: list[Object] = []
-            for namespace in self._settings.namespaces or [None]:
+            for namespace in self._served():
                 listed += (await self._cluster.list(resource, Scope(namespace, labels=label))).items
             for body in listed:
                 self.reconciler.note(resource, body)
@@ -132,15 +131,19 @@ class Program:
                 self.reconciler.note(resource, ghost, deleted=True)
         self.health.heard()
 
+    def _served(self) -> Sequence[str | None]:
+        """Return the namespaces to list; None stands for all."""
+        return self._settings.namespaces or (None,)
+
     async def _resync_for_ever(self) -> None:
         while True:  # ends by cancellation
             try:
                 await asyncio.wait_for(self._relisted.wait(), timeout=self._settings.resync_seconds)
                 self._metrics.relists.inc()
                 await asyncio.sleep(_RELIST_SECONDS)
+                self._relisted.clear()
             except TimeoutError:
-                pass
-            self._relisted.clear()
+                pass  # nothing told us to: it is time anyway
             await self._try_to_resync()
 
     async def _try_to_resync(self) -> None:
@@ -167,7 +170,8 @@ class Program:
         registry = make_registry(self._access, self._sink)
         while not self._stopping.is_set():
             ready = threading.Event()
-            self._watching_since = monotonic()
+            # What vanishes between our list and the watch's own is told by nobody: compare once it has listed.
+            self._relisted.set()
             self.health.watching = True
             try:
                 await asyncio.to_thread(
@@ -186,8 +190,8 @@ class Program:
 
     def _seen(self, resource: Resource, kind: str | None, body: Object) -> None:
         self.health.heard()
-        if kind is None and monotonic() - self._watching_since > self._settings.probe_seconds:
-            self._relisted.set()  # kopf listed again after a 410, and does not tell what vanished meanwhile
+        if kind is None:
+            self._relisted.set()  # kopf listed, perhaps after a 410, and does not tell what vanished meanwhile
         self.reconciler.note(resource, body, deleted=kind == "DELETED")
 
     # --- what is told ---------------------------------------------------------------------------------------------
