@@ -8,11 +8,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
 from repack_contract.reasons import REASONS, Retry
 from repack_contract.schema import generated_files as contract_files
-from repack_dashboard.openapi import document as openapi_document
+from repack_dashboard.openapi import text as openapi_text
 from repack_dashboard.settings import Settings as DashboardSettings
 from repack_local.settings import Settings as LocalSettings
 from repack_operator.settings import Settings as OperatorSettings
@@ -26,6 +27,9 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "Dashboard": DashboardSettings,
     "Embedded mode": LocalSettings,
 }
+
+MAX_DEFAULT = 60
+"""Longest default, in characters, that a table shows."""
 
 RETRY_WORDS = {Retry.YES: "yes", Retry.NO: "no", Retry.ONCE: "once", Retry.WAIT: "waits"}
 
@@ -50,7 +54,8 @@ def _settings_table(model: type[BaseSettings]) -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         alias = field.validation_alias
-        variable = alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{name}".upper()
+        prefixed = f"{model.model_config.get('env_prefix', '')}{name}".upper()
+        variable = alias if isinstance(alias, str) else prefixed
         default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
         rows.append(f"| `{variable}` | {default} | {meaning} |")
@@ -60,9 +65,12 @@ def _settings_table(model: type[BaseSettings]) -> str:
 def _default(value: object) -> str:
     if value is None or value in ("", [], {}, ()):
         return "–"
+    if isinstance(value, Path) and value.is_relative_to(ROOT):
+        return f"`{value.name}` in the package"
     if isinstance(value, Path) and value.is_relative_to(Path.home()):
         return f"`~/{value.relative_to(Path.home())}`"
-    return f"`{getattr(value, 'value', value)}`"
+    written = TypeAdapter(type(value)).dump_json(value).decode().strip('"')
+    return f"`{written}`" if len(written) < MAX_DEFAULT else "see the code"
 
 
 def between_markers(text: str, name: str, content: str) -> str:
@@ -83,7 +91,7 @@ def generated_files() -> dict[Path, str]:
     text = between_markers(text, "settings", settings_tables())
     return {
         **contract_files(ROOT),
-        ROOT / "dashboard/web/src/api/openapi.json": openapi_document(),
+        ROOT / "dashboard/web/src/api/openapi.json": openapi_text(),
         readme: text,
     }
 

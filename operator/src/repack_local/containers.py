@@ -27,7 +27,14 @@ class Prepared:
     termination_log: Path
 
 
-def prepare(pod: Object, folder: Path, *, environment: Mapping[str, str], ingest_token: str) -> Prepared:
+def prepare(
+    pod: Object,
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    ingest_token: str,
+    host_variables: frozenset[str] = frozenset(),
+) -> Prepared:
     """Make the folders of a pod's one container and return its subprocess.
 
     Args:
@@ -35,6 +42,7 @@ def prepare(pod: Object, folder: Path, *, environment: Mapping[str, str], ingest
         folder: the pod's own folder; it must exist.
         environment: what every container gets: search path, language, certificates and proxies, settings of workers.
         ingest_token: content of projected service account tokens.
+        host_variables: names of variables whose paths are of this machine, whatever is mounted where.
 
     Raises:
         ConfigError: a volume or a variable of a kind that is not known here.
@@ -44,7 +52,7 @@ def prepare(pod: Object, folder: Path, *, environment: Mapping[str, str], ingest
     mounts = {mount["mountPath"]: _place(mount, places) for mount in container.get("volumeMounts") or []}
     termination_log = folder / "termination-log"
     own = {"HOME": str(_made(folder / "home")), "TMPDIR": str(_made(folder / "tmp"))}
-    variables = _variables(container, pod, mounts)
+    variables = _variables(container, pod, mounts, host_variables)
     composed = {**environment, **own, **variables, "REPACK_TERMINATION_LOG": str(termination_log)}
     command = [*(container.get("command") or []), *(container.get("args") or [])]
     if not command:
@@ -86,13 +94,16 @@ def _place(mount: Object, places: Mapping[str, Path]) -> Path:
     return places[mount["name"]] / str(mount.get("subPath", ""))
 
 
-def _variables(container: Object, pod: Object, mounts: Mapping[str, Path]) -> dict[str, str]:
+def _variables(
+    container: Object, pod: Object, mounts: Mapping[str, Path], host_variables: frozenset[str]
+) -> dict[str, str]:
     result: dict[str, str] = {}
     for entry in container.get("env") or []:
         if "valueFrom" in entry:
             result[entry["name"]] = _referenced(entry, pod)
         else:
-            result[entry["name"]] = translate(expand(entry.get("value", ""), result), mounts)
+            value = expand(entry.get("value", ""), result)
+            result[entry["name"]] = value if entry["name"] in host_variables else translate(value, mounts)
     return result
 
 

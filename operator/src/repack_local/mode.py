@@ -119,7 +119,10 @@ class LocalMode:
     async def _start_cluster(self, api: EmbeddedApi, *, ingest_token: str) -> None:
         """Start what a cluster has besides its API: the Job controller and somebody who runs Pods."""
         options = RunnerOptions(
-            root=self.settings.home / "pods", ingest_token=ingest_token, environment=inherited_environment()
+            root=self.settings.home / "pods",
+            ingest_token=ingest_token,
+            environment=inherited_environment(),
+            host_variables=frozenset(self._worker_environment()),
         )
         runner = PodRunner(api.objects, options)
         api.log_file = runner.log_file
@@ -171,15 +174,16 @@ class LocalMode:
             "REPACK_OPERATOR_KUBECONFIG": str(self.kubeconfig),
             "REPACK_OPERATOR_MAX_CONCURRENT": str(settings.max_concurrent),
             "REPACK_OPERATOR_INGEST_URL": self.page_url,
-            "REPACK_OPERATOR_INGEST_AUTH": "token",
             "REPACK_OPERATOR_INGEST_TOKEN_FILE": str(self._ingest_token_file),
             "REPACK_OPERATOR_HEALTH_HOST": settings.host,
             "REPACK_OPERATOR_HEALTH_PORT": "0",
-            "REPACK_OPERATOR_WORKER_ENV": json.dumps(
-                {"REPACK_CACHE_DIR": str(settings.home / "cache"), **worker_environment()}
-            ),
+            "REPACK_OPERATOR_WORKER_ENV": json.dumps(self._worker_environment()),
         }
         return Program("operator", "repack_operator", environment, settings.home / "logs" / "operator.log")
+
+    def _worker_environment(self) -> dict[str, str]:
+        own = {"REPACK_CACHE_DIR": str(self.settings.home / "cache"), "REPACK_PYTHON_HOME": str(Path.home())}
+        return {**own, **worker_environment()}
 
     async def _until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS

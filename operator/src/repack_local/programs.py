@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,9 @@ class Program:
 class Supervisor:
     """Keeps a program running until it is stopped. Its output goes to its log file."""
 
-    def __init__(self, program: Program, *, stop_seconds: float) -> None:
+    def __init__(self, program: Program, *, stop_seconds: float, on_start: Callable[[int], None] | None = None) -> None:
         self.program = program
+        self._on_start = on_start
         self._stop_seconds = stop_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -116,4 +117,6 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
+        if self._on_start is not None:
+            self._on_start(self._process.pid)
         return await self._process.wait()

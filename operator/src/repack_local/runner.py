@@ -43,6 +43,8 @@ class RunnerOptions:
     """What projected service account tokens contain."""
     environment: Mapping[str, str]
     """What every process gets: search path, language, certificates and proxies. Nothing else of ours reaches it."""
+    host_variables: frozenset[str] = frozenset()
+    """Names of variables whose paths are of this machine: such as that of a cache that all pods share."""
     stop_seconds: float = 5.0
     """How long processes may take to end when the runner stops."""
 
@@ -227,7 +229,13 @@ class _RunningPod:
 
     async def _run_container(self, folder: Path) -> None:
         options = self._runner._options
-        prepared = prepare(self._pod, folder, environment=options.environment, ingest_token=options.ingest_token)
+        prepared = prepare(
+            self._pod,
+            folder,
+            environment=options.environment,
+            ingest_token=options.ingest_token,
+            host_variables=options.host_variables,
+        )
         log_file = self._runner.log_file(self._pod)
         log_file.parent.mkdir(parents=True, exist_ok=True)
         started_at = self._runner._objects.now()

@@ -1,10 +1,30 @@
 """Settings of the embedded mode: one machine, no cluster, for trying out and for people who need no more."""
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from repack_worker.settings import passed_on_environment
+
+_OF_THE_USER = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+_OF_THE_PROGRAMS = ("REPACK_DASHBOARD_", "REPACK_OPERATOR_", "WS_")
+_OF_OTHERS = (*_OF_THE_PROGRAMS, "REPACK_LOCAL_")
+
+
+def inherited_environment() -> dict[str, str]:
+    """Return what our programs get of the user's environment: the ordinary, certificates, proxies, their settings."""
+    own = {name: value for name, value in os.environ.items() if name in _OF_THE_USER}  # noqa: TID251 - settings module
+    settings = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_PROGRAMS)}  # noqa: TID251
+    return {**own, **passed_on_environment(), **settings}
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the settings of workers that the user gave (`REPACK_PYTHON`, `REPACK_INDEX_URL`, …)."""
+    given = os.environ.items()  # noqa: TID251 - settings module
+    return {name: value for name, value in given if name.startswith("REPACK_") and not name.startswith(_OF_OTHERS)}
 
 
 class Settings(BaseSettings):

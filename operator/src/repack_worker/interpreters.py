@@ -49,7 +49,7 @@ async def find_interpreter(version: str, *, settings: Settings, home: Path | Non
             return found
         raise _not_found(version, f"REPACK_PYTHON names {settings.python}, which is no CPython {version} that runs.")
     tried: list[str] = []
-    async for candidate in _candidates(version, home=home or Path.home()):
+    async for candidate in _candidates(version, home=home or settings.python_home or Path.home()):
         if str(candidate) in tried:
             continue
         tried.append(str(candidate))

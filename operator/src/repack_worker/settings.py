@@ -56,6 +56,8 @@ class Settings(BaseSettings):
 
     python: Path | None = None
     """The interpreter that plugins are verified with; looked for when absent. It must have the task's version."""
+    python_home: Path | None = None
+    """Home folder whose interpreters (pyenv, uv, mise) are looked at; that of the user we run as when absent."""
     python_download: bool = True
     """Let uv download an interpreter when none of the right version is found."""
     index_url: str | None = None
