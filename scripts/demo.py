@@ -6,6 +6,7 @@ With `--exit-when-done` it ends by itself (the measure of the closing note, and 
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import signal
 import ssl
 import sys
@@ -95,7 +96,18 @@ async def follow(client: httpx.AsyncClient, uid: str, screen: Screen) -> dict[st
         await asyncio.sleep(0.2)
 
 
-def tell_result(task: dict[str, Any], mode: LocalMode, screen: Screen) -> None:
+async def fetch_package(client: httpx.AsyncClient, artifact: dict[str, Any]) -> Path:
+    """Download the package to `.local/packages`, as a user would, and check it against its checksum."""
+    content = (await client.get(artifact["uri"], timeout=120)).raise_for_status().content
+    if hashlib.sha256(content).hexdigest() != artifact["sha256"]:
+        raise SystemExit(f"the download of {artifact['name']} differs from its checksum")
+    target = HOME / "packages" / str(artifact["name"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(target.write_bytes, content)
+    return target
+
+
+async def tell_result(client: httpx.AsyncClient, task: dict[str, Any], screen: Screen) -> None:
     """Say where the package is and what was verified, or why there is none."""
     status = task["status"]
     if status["phase"] != "Succeeded":
@@ -103,12 +115,12 @@ def tell_result(task: dict[str, Any], mode: LocalMode, screen: Screen) -> None:
         return
     artifact = status["artifacts"][0]
     proof = artifact["verification"]
+    package = await fetch_package(client, artifact)
     screen.say()
-    screen.say(f"  package   {mode.artifact_path(task['uid'], artifact['name'])}")
+    screen.say(f"  package   {package.relative_to(ROOT)}")
     screen.say(f"            {artifact['sizeBytes'] / 1e6:.1f} MB, {artifact['wheels']} wheels inside")
     screen.say(f"  sha256    {artifact['sha256']}")
     screen.say(f"  verified  {proof['method']}: {proof.get('message', '')}")
-    screen.say(f"  download  {mode.page_url}{artifact['uri']}")
 
 
 async def demo(screen: Screen, *, exit_when_done: bool, stop: asyncio.Event) -> int:
@@ -135,8 +147,8 @@ async def demo(screen: Screen, *, exit_when_done: bool, stop: asyncio.Event) -> 
                 work.cancel()
                 return 130
             result = work.result()
-        screen.step(f"apply to {result['status']['phase']}: {time.monotonic() - applied:.1f} s")
-        tell_result(result, mode, screen)
+            screen.step(f"apply to {result['status']['phase']}: {time.monotonic() - applied:.1f} s")
+            await tell_result(client, result, screen)
         if not exit_when_done:
             screen.say(f"\n  Go on in the browser: {mode.page_url}/   Ctrl-C ends everything; tasks and packages stay.")
             await stop.wait()

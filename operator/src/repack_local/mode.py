@@ -76,10 +76,6 @@ class LocalMode:
         """Settings for doing a worker's steps in this process, with the caches of this home."""
         return WorkerSettings(work_dir=self.settings.home / "work", cache_dir=self.settings.home / "cache")
 
-    def artifact_path(self, uid: str, name: str) -> Path | None:
-        """Return where the package of a task lies on this machine; None when it is not there."""
-        return next((self.settings.home / "data").glob(f"**/{uid}/**/{name}"), None)
-
     async def __aenter__(self) -> Self:
         try:
             await self._start()
