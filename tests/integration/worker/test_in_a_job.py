@@ -14,6 +14,7 @@ import pytest
 from fakes.index import FakeIndex, Fault, a_wheel, wait_until
 from fakes.ingest import TOKEN, FakeIngest
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
+from fakes.processes import stop
 from repack_contract.order import WorkOrder
 from repack_contract.reasons import Reason
 from repack_worker.__main__ import work
@@ -33,6 +34,15 @@ def index() -> Iterator[FakeIndex]:
 def ingest() -> Iterator[FakeIngest]:
     with FakeIngest() as ingest:
         yield ingest
+
+
+STARTED: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> Iterator[None]:
+    yield
+    stop(STARTED)
 
 
 class Job:
@@ -59,9 +69,11 @@ class Job:
 
     def start(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "repack_worker"]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, env=self.env, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
+        STARTED.append(process)
+        return process
 
     def run(self) -> int:
         with self.start() as process:
