@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from fakes.task_api import FakeTaskApi
 from repack_dashboard.app import make_app, make_services
@@ -98,6 +99,16 @@ async def next_message(socket: ClientConnection, *, seconds: float = 10.0) -> di
 async def messages(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
     """Return the next messages that are no pings."""
     return [await next_message(socket) for _ in range(count)]
+
+
+async def close_code(socket: ClientConnection, *, seconds: float = 10.0) -> int | None:
+    """Read until the server closes and return its code; None when the line was cut without one."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                await socket.recv()
+    except ConnectionClosed as closed:
+        return closed.rcvd and closed.rcvd.code
 
 
 def moment() -> str:

@@ -13,7 +13,9 @@ from fakes.dashboard import (
     from_worker,
     heartbeat,
     logged,
+    messages,
     moment,
+    next_message,
     observed,
     progressed,
     removed,
@@ -133,13 +135,14 @@ async def test_a_log_beyond_memory_is_read_from_the_file(dashboard: Dashboard) -
 
 
 async def test_what_kubectl_changes_shows_without_the_operator(tmp_path: Path, api: FakeTaskApi) -> None:
-    async with a_dashboard(tmp_path, api=api, relist_seconds=0.05) as dashboard:
+    async with (
+        a_dashboard(tmp_path, api=api, relist_seconds=0.05) as dashboard,
+        dashboard.socket("/ws/tasks?v=1") as socket,
+    ):
+        await messages(socket, 2)
         api.put(a_task_object(uid="uid-2", name="by-kubectl"))
+        made = await next_message(socket)
         del api.objects["default", "demo"]
-
-        async with dashboard.socket("/ws/tasks?v=1") as socket:
-            seen: set[str] = set()
-            while seen != {"by-kubectl"}:
-                seen = {view.name for view in dashboard.services.board.store}
-                await socket.ping()
-    assert api.lists > 1
+        gone = await next_message(socket)
+    assert (made["type"], made["name"]) == ("task.status", "by-kubectl")
+    assert (gone["type"], gone["name"]) == ("task.deleted", "demo")

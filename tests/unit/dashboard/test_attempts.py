@@ -1,0 +1,68 @@
+"""Logs and progress on disk: nothing twice, nothing half, nothing of others, and nothing for ever."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from repack_contract.errors import RepackError
+from repack_contract.progress import LogLine
+from repack_dashboard.attempts import Attempts
+
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+
+
+def lines(*numbers: int) -> list[LogLine]:
+    return [LogLine(n=number, ts=NOW, text=f"line {number}") for number in numbers]
+
+
+async def test_lines_sent_again_are_recognised_by_their_number(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    await attempts.append("u", 1, lines(1, 2))
+    assert [line.n for line in await attempts.append("u", 1, lines(1, 2, 3))] == [3]
+    assert [line.n for line in await attempts.tail("u", 1, limit=10)] == [1, 2, 3]
+    assert [line.n for line in await attempts.append("u", 2, lines(1))] == [1]
+    assert attempts.attempts("u") == [1, 2]
+
+
+async def test_half_a_line_that_a_crash_left_is_cut_off_and_sent_again(tmp_path: Path) -> None:
+    await Attempts(tmp_path).append("u", 1, lines(1, 2))
+    with (tmp_path / "u" / "1" / "log.ndjson").open("ab") as file:
+        file.write(b'{"n":3,"ts":"2026-1')
+    attempts = Attempts(tmp_path)
+    assert attempts.last_line("u", 1) == 2
+    assert len(await attempts.append("u", 1, lines(2, 3))) == 1
+    assert [line.n for line in await Attempts(tmp_path).tail("u", 1, limit=10)] == [1, 2, 3]
+
+
+async def test_lines_that_could_not_be_written_are_taken_when_they_are_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = Attempts(tmp_path)
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("repack_dashboard.attempts._append", full)
+        with pytest.raises(RepackError, match="no room"):
+            await attempts.append("u", 1, lines(1, 2))
+    assert len(await attempts.append("u", 1, lines(1, 2))) == 2
+
+
+@pytest.mark.parametrize("uid", ["..", "a/b", "", ".hidden", "x" * 65, "a\\b"])
+def test_what_is_no_uid_is_no_folder(tmp_path: Path, uid: str) -> None:
+    with pytest.raises(ValueError, match="not a uid"):
+        Attempts(tmp_path).folder(uid)
+
+
+def test_files_of_tasks_that_are_gone_go_after_their_time_of_grace(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    for uid in ("alive", "gone-lately", "gone-long-ago"):
+        asyncio.run(attempts.append(uid, 1, lines(1)))
+    for path in [*(tmp_path / "gone-long-ago").rglob("*"), tmp_path / "gone-long-ago"]:
+        os.utime(path, (1000, 1000))
+    assert attempts.sweep(live=frozenset({"alive"}), before=2000) == ["gone-long-ago"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "gone-lately"]
