@@ -30,6 +30,7 @@ export default function CreateDialog() {
       title={t("create.title")}
       size={600}
       fullScreen={narrow}
+      lockScroll={false}
       closeButtonProps={{ "aria-label": t("action.close") }}
       transitionProps={{ duration: 120 }}
     >

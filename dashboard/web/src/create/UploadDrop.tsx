@@ -41,7 +41,7 @@ export function UploadDrop({
           <Icon name="upload" size={26} />
           <strong>{t("create.drop.title")}</strong>
           <span className="muted">{t("create.drop.or")}</span>
-          <Button variant="default" onClick={choose}>
+          <Button variant="default" onClick={choose} data-autofocus>
             {t("create.drop.choose")}
           </Button>
           <span className="muted">{t("create.drop.limit", { size: bytes(maxBytes, language) })}</span>

@@ -1,6 +1,6 @@
 /** What stands in the form, and what is sent of it. Pure. */
 
-import type { Arch, ClientConfig, NewTask, Source, Spec } from "../api/types";
+import type { Arch, ClientConfig, NewSpec, NewTask, Source } from "../api/types";
 
 export interface Draft {
   targets: readonly Arch[];
@@ -35,7 +35,7 @@ export function faultsOf(draft: Draft): ReadonlySet<DraftField> {
 }
 
 export function toNewTask(draft: Draft, source: Source, config: ClientConfig): NewTask {
-  const spec: Spec = {
+  const spec: NewSpec = {
     source,
     targets: draft.targets.map((arch) => ({ arch })),
     python: draft.python,

@@ -45,12 +45,15 @@ export function duration(milliseconds: number, language: Language): string {
 /** How long ago, in words; the exact moment belongs into the element's title. */
 export function ago(moment: number, now: number, language: Language): string {
   const seconds = Math.max(0, Math.round((now - moment) / 1000));
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
-  if (seconds < 10) return language === "en" ? "just now" : "刚刚";
-  if (seconds < 60) return relative.format(-seconds, "second");
-  if (seconds < 3_600) return relative.format(-Math.floor(seconds / 60), "minute");
-  if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3_600), "hour");
-  return relative.format(-Math.floor(seconds / 86_400), "day");
+  const words =
+    language === "en"
+      ? { now: "just now", s: " s ago", m: " min ago", h: " h ago", d: " d ago" }
+      : { now: "刚刚", s: " 秒前", m: " 分钟前", h: " 小时前", d: " 天前" };
+  if (seconds < 10) return words.now;
+  if (seconds < 60) return `${seconds}${words.s}`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}${words.m}`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}${words.h}`;
+  return `${Math.floor(seconds / 86_400)}${words.d}`;
 }
 
 export function moment(value: number, language: Language): string {

@@ -1,77 +1,28 @@
 /** The WebSocket's messages, version 1, as they travel: envelope in snake_case, payload in camelCase. */
 
-import type { LogLine, OperatorHealth, Progress, TaskView } from "../api/types";
+import type { Schemas, Wire } from "../api/types";
 
-interface Envelope {
-  task_id: string;
-  namespace: string;
-  name: string;
-  seq: number;
-  gseq: number;
-  epoch: string;
-  /** So many frames before this one were left out for newer ones: the hole is meant. */
-  coalesced?: number | null;
-}
-
-export interface Hello {
-  type: "hello";
-  epoch: string;
-  seq: number;
-  recovered: boolean;
-  filtered?: boolean;
-  /** Seconds between the server's heartbeats. */
-  ping_interval?: number;
-  operator?: OperatorHealth | null;
-}
-
-export interface SnapshotEntry {
-  task_id: string;
-  seq: number;
-  data: TaskView;
-}
-
-export type AllSnapshot = {
-  type: "snapshot";
-  task_id: null;
-  gseq: number;
-  epoch: string;
-  part?: number;
-  parts?: number;
-  data: SnapshotEntry[];
-};
-
-export type TaskSnapshot = Omit<Envelope, "coalesced"> & { type: "snapshot"; data: TaskView };
-export type TaskEvent =
-  | (Envelope & { type: "task.status"; data: TaskView })
-  | (Envelope & { type: "task.progress"; data: Progress })
-  | (Envelope & { type: "task.deleted" });
-export type TaskLog = {
-  type: "task.log";
-  task_id: string;
-  data: { attempt: number; lines: LogLine[] };
-};
-export type Subscribed = {
-  type: "subscribed";
-  id?: number | null;
-  channel: string;
-  epoch: string;
-  seq: number;
-  recovered: boolean;
-};
-
-export type ServerMessage =
-  | Hello
-  | AllSnapshot
-  | TaskSnapshot
-  | TaskEvent
-  | TaskLog
-  | Subscribed
-  | { type: "unsubscribed"; channel: string }
-  | { type: "operator.health"; data: OperatorHealth }
-  | { type: "ping"; id?: number | null }
-  | { type: "pong"; id?: number | null }
-  | { type: "goaway"; reason: string; retry_after_ms: number }
-  | { type: "error"; code: string; message: string; id?: number | null; fatal?: boolean };
+export type Hello = Wire<Schemas["Hello"]>;
+export type SnapshotEntry = Wire<Schemas["SnapshotEntry"]>;
+export type AllSnapshot = Wire<Schemas["AllSnapshot"]>;
+export type TaskSnapshot = Wire<Schemas["TaskSnapshot"]>;
+export type TaskLog = Wire<Schemas["TaskLog"]>;
+export type ServerMessage = Wire<
+  | Schemas["Hello"]
+  | Schemas["AllSnapshot"]
+  | Schemas["TaskSnapshot"]
+  | Schemas["TaskStatus"]
+  | Schemas["TaskProgress"]
+  | Schemas["TaskDeleted"]
+  | Schemas["TaskLog"]
+  | Schemas["OperatorHealthChanged"]
+  | Schemas["Subscribed"]
+  | Schemas["Unsubscribed"]
+  | Schemas["Ping"]
+  | Schemas["Pong"]
+  | Schemas["GoAway"]
+  | Schemas["ErrorMessage"]
+>;
 
 export type ClientMessage =
   | { type: "ping"; id: number }
@@ -108,6 +59,7 @@ export function parseMessage(text: unknown): ServerMessage | null {
   return typeof value.type === "string" && KNOWN.has(value.type) ? (value as ServerMessage) : null;
 }
 
+/** Both snapshots have one type name; the one of all tasks carries a list. */
 export function isAllSnapshot(message: AllSnapshot | TaskSnapshot): message is AllSnapshot {
   return Array.isArray(message.data);
 }

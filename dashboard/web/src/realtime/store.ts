@@ -4,7 +4,7 @@
  */
 
 import type { OperatorHealth, Progress, TaskView } from "../api/types";
-import { isAllSnapshot, type ServerMessage, type SnapshotEntry } from "./messages";
+import { type AllSnapshot, isAllSnapshot, type ServerMessage, type SnapshotEntry } from "./messages";
 
 interface Known {
   task: TaskView;
@@ -85,7 +85,7 @@ export class TaskStore {
     this.changed();
   }
 
-  private collect(message: ServerMessage & { type: "snapshot"; task_id: null }): void {
+  private collect(message: AllSnapshot): void {
     const part = message.part ?? 1;
     this.incoming = part === 1 ? [...message.data] : [...this.incoming, ...message.data];
     if (part < (message.parts ?? 1)) return;

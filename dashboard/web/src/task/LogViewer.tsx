@@ -77,6 +77,8 @@ function AttemptChoice({ log }: { log: TaskLog }) {
     <NativeSelect
       size="xs"
       aria-label={t("log.attempt")}
+      rightSection={<Icon name="down" />}
+      rightSectionPointerEvents="none"
       value={String(log.attempt)}
       onChange={(event) => log.choose(Number(event.currentTarget.value))}
       data={log.attempts.map((n) => ({ value: String(n), label: t("timeline.attempt", { n }) }))}

@@ -51,7 +51,7 @@ function StageItem({ stage }: { stage: StageProgress }) {
       <span className={styles.name}>{t(`stage.${stage.stage}`)}</span>
       <span className="unseen">, {state}</span>
       <span className={styles.time}>
-        {stage.state === "Skipped" ? "–" : <Elapsed from={stage.startedAt} to={endOf(stage)} />}
+        {stage.state !== "Skipped" && <Elapsed from={stage.startedAt} to={endOf(stage)} />}
       </span>
     </li>
   );

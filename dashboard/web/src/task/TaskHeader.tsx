@@ -50,7 +50,7 @@ function Summary({ task }: { task: TaskView }) {
         </span>
       </Fact>
       <Fact term={t("task.targets")}>{spec.targets.map(({ arch }) => t(`target.${arch}`)).join(", ")}</Fact>
-      <Fact term={t("task.python")}>{spec.python ?? "3.12"}</Fact>
+      <Fact term={t("task.python")}>{spec.python}</Fact>
       <Fact term={t("task.created")}>
         <Ago at={task.createdAt} />
       </Fact>
@@ -179,6 +179,7 @@ function Confirmation({ task, asking, busy, error, onConfirm, onClose }: Confirm
       title={asking === null ? "" : t(`action.${asking}.title`)}
       size={460}
       centered
+      lockScroll={false}
       closeButtonProps={{ "aria-label": t("action.close") }}
       transitionProps={{ duration: 120 }}
     >

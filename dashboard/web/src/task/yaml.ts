@@ -1,6 +1,6 @@
 /** A task as the YAML that `kubectl apply` accepts. Pure. Strings are quoted whenever YAML could read them otherwise. */
 
-import type { Spec, TaskView } from "../api/types";
+import type { NewSpec, TaskView } from "../api/types";
 
 const PLAIN = /^[A-Za-z_][A-Za-z0-9_./@+-]*$/;
 const WORDS = /^(?:y|n|yes|no|on|off|true|false|null|nan|inf)$/i;
@@ -38,7 +38,7 @@ export function toYaml(value: Record<string, unknown>): string {
 }
 
 /** The manifest that makes this task: what the user asked for, without what the cluster added. */
-export function manifestOf(task: Pick<TaskView, "name" | "namespace"> & { spec: Spec }): string {
+export function manifestOf(task: Pick<TaskView, "name" | "namespace"> & { spec: NewSpec }): string {
   const { desiredState, ...spec } = task.spec;
   return toYaml({
     apiVersion: "dify-repack.io/v1alpha1",

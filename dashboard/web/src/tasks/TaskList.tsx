@@ -115,6 +115,8 @@ function Toolbar({ filter, setFilter, tasks, all }: ToolbarProps) {
       <NativeSelect
         className={styles.platform}
         aria-label={t("list.platform")}
+        rightSection={<Icon name="down" />}
+        rightSectionPointerEvents="none"
         value={filter.platform ?? ""}
         onChange={(event) =>
           setFilter({ ...filter, platform: (event.currentTarget.value || null) as Arch | null })

@@ -95,7 +95,7 @@ function TargetText({ task }: { task: TaskView }) {
   const targets = task.spec.targets.map((target) => target.arch).join(", ");
   return (
     <span className={styles.targetText}>
-      {targets} · Py {task.spec.python ?? "3.12"}
+      {targets} · Py {task.spec.python}
     </span>
   );
 }
@@ -117,10 +117,17 @@ function StateDetail({ task }: { task: TaskView }) {
   const step = phase === "Running" ? stepOf(task) : null;
   if (step === null) return null;
   return (
-    <span className={styles.detail}>
-      {t(`stage.${step.stage}`)}
-      {step.percent !== null && ` ${step.percent} %`}
-    </span>
+    <>
+      <span className={styles.detail}>{t(`stage.${step.stage}`)}</span>
+      {step.percent !== null && (
+        <span className={styles.progress}>
+          <span className={styles.track} aria-hidden="true">
+            <span style={{ width: `${step.percent}%` }} />
+          </span>
+          {step.percent} %
+        </span>
+      )}
+    </>
   );
 }
 
