@@ -19,23 +19,22 @@ from repack_operator.slots import Slot
 from situation_builder import START, a_failure, a_job, a_success, a_waiting_pod, an_ended_pod, applied
 
 ENDS = [
-    a_success(),
-    an_ended_pod(0, ""),
+    *[a_failure(20, "IndexUnreachable")] * 5,
     an_ended_pod(137, reason="OOMKilled"),
     an_ended_pod(99, "nonsense"),
-    *(a_failure(code, reason) for code, reason in [(20, "IndexUnreachable"), (12, "InvalidPackage"), (30, "DiskFull")]),
+    an_ended_pod(0, ""),
+    a_success(),
+    a_failure(12, "InvalidPackage"),
 ]
 
 
 class World(RuleBasedStateMachine):
     """One task, its Jobs and Pods, the user, time, and an operator that may crash between any two calls."""
 
-    @initialize(
-        limit=st.integers(0, 3), ttl=st.none() | st.integers(0, 100), state=st.sampled_from(["Active", "Suspended"])
-    )
-    def begin(self, limit: int, ttl: int | None, state: str) -> None:
+    @initialize(limit=st.integers(0, 3), ttl=st.sampled_from([None, 0, 100]))
+    def begin(self, limit: int, ttl: int | None) -> None:
         spec: dict[str, Any] = {"retry": {"limit": limit, "backoffSeconds": 5, "maxBackoffSeconds": 20}}
-        spec |= {"ttlSecondsAfterFinished": ttl, "desiredState": state, "pendingDeadlineSeconds": 60}
+        spec |= {"ttlSecondsAfterFinished": ttl, "pendingDeadlineSeconds": 60}
         self.task = RepackageTask.model_validate(a_task_object(spec=spec))
         self.now = START
         self.jobs: dict[int, JobSeen] = {}
@@ -66,9 +65,25 @@ class World(RuleBasedStateMachine):
                 return decide(self.situation(looked_for=action.attempt))
         return decision
 
-    @rule(crash=st.sampled_from(["no", "after the Job", "after the status"]), turns=st.integers(1, 6))
-    def operate(self, crash: str, turns: int) -> None:
-        for _ in range(turns):
+    @rule()
+    def operator_works(self) -> None:
+        self.operate(crash="no")
+
+    @precondition(lambda self: any(pod.running for pod in self.pods))
+    @rule(suspend=st.booleans(), crash=st.sampled_from(["no", "after the status"]))
+    def user_stops_what_runs(self, suspend: bool, crash: str) -> None:
+        self.operator_works()
+        if self.task.spec.desired_state == "Active" and suspend:
+            self.user_wishes("Suspended")
+            self.operate(crash=crash)
+            self.user_wishes("Active")
+
+    @rule(crash=st.sampled_from(["after the Job", "after the status"]))
+    def operator_crashes(self, crash: str) -> None:
+        self.operate(crash=crash)
+
+    def operate(self, crash: str) -> None:
+        for _ in range(6):
             decision = self.decided()
             for action in decision.actions:
                 if isinstance(action, CreateJob):
@@ -117,31 +132,32 @@ class World(RuleBasedStateMachine):
 
     # --- the world ---
 
-    @rule(seconds=st.integers(1, 90))
+    @rule(seconds=st.sampled_from([1, 3, 10, 30, 30, 90]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule(free=st.booleans(), refused=st.booleans())
+    @rule(free=st.sampled_from([True, True, True, False]), refused=st.sampled_from([False, False, False, True]))
     def slots_change(self, free: bool, refused: bool) -> None:
         self.free = free
         retry_at = self.now + timedelta(seconds=5)
         self.refusal = Refusal("QuotaExceeded", "exceeded quota", retry_at=retry_at) if refused else None
 
-    @rule(state=st.sampled_from(["Active", "Suspended", "Cancelled"]))
+    @precondition(lambda self: self.task.spec.desired_state != "Cancelled")
+    @rule(state=st.sampled_from(["Active"] * 9 + ["Suspended"] * 2 + ["Cancelled"]))
     def user_wishes(self, state: str) -> None:
-        if self.task.spec.desired_state == "Cancelled":
-            return
         spec = self.task.spec.model_copy(update={"desired_state": DesiredState(state)})
         metadata = self.task.metadata.model_copy(update={"generation": self.task.metadata.generation + 1})
         self.task = self.task.model_copy(update={"spec": spec, "metadata": metadata})
 
     @precondition(lambda self: any(job.live for job in self.jobs.values()) and all(p.ended for p in self.pods))
-    @rule(waiting=st.booleans())
-    def pod_appears(self, waiting: bool) -> None:
+    @rule(waiting=st.sampled_from([False, False, True]), starts=st.booleans())
+    def pod_appears(self, waiting: bool, starts: bool) -> None:
         job = next(job for job in self.jobs.values() if job.live)
         self.pod_number += 1
         pod = a_waiting_pod("ErrImagePull" if waiting else "ContainerCreating", attempt=job.attempt)
         self.pods.append(replace(pod, uid=f"pod-{self.pod_number}", created_at=self.now))
+        if starts:
+            self.worker_starts()
 
     @precondition(lambda self: any(not pod.ended and pod.started_at is None for pod in self.pods))
     @rule()
@@ -168,6 +184,16 @@ class World(RuleBasedStateMachine):
             if job.live and pod is not None:
                 self.jobs[attempt] = replace(job, complete=pod.exit_code == 0, failed=pod.exit_code != 0)
 
+    @precondition(lambda self: not any(pod.running for pod in self.pods))
+    @rule(end=st.sampled_from(ENDS))
+    def a_whole_attempt(self, end: PodSeen) -> None:
+        self.operator_works()
+        if any(job.live for job in self.jobs.values()) and all(pod.ended for pod in self.pods):
+            self.pod_appears(waiting=False, starts=True)
+            self.worker_ends(end, told=True)
+            self.operator_works()
+        self.time_passes(30)
+
     @rule()
     def deleted_pods_end(self) -> None:
         self.pods = [replace(pod, gone=True) if pod.deletion_at else pod for pod in self.pods]
@@ -189,11 +215,12 @@ class World(RuleBasedStateMachine):
             decision = self._decided_for(task, jobs)
             jobs = {n: j for n, j in jobs.items() if DeleteJob(j.name, j.uid) not in decision.actions}
             if decision.status is None:
-                break
+                over_already = {record.attempt for record in task.status.attempts or []}
+                assert not any(job.live and attempt in over_already for attempt, job in jobs.items())
+                return
             task = applied(task, decision)
             assert task.status.wire() == decision.status.wire(), "the status does not survive being stored"
-        else:
-            raise AssertionError(f"no rest: {task.status}")
+        raise AssertionError(f"no rest: {task.status}")
 
     def _decided_for(self, task: RepackageTask, jobs: dict[int, JobSeen]) -> Decision:
         seen = replace(self.situation(looked_for=None), task=task, jobs=tuple(jobs.values()))
