@@ -1,154 +1,105 @@
-"""A real dashboard on a real port of 127.0.0.1, over a fake Kubernetes API; and what its senders send."""
+"""A dashboard's ingest endpoint over real HTTP: takes batches, artifacts and logs, gives uploads, and can misbehave."""
 
-import asyncio
-import contextlib
+import hashlib
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
 
-import httpx
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-
-from fakes.task_api import FakeTaskApi
-from repack_dashboard.app import make_app, make_services
-from repack_dashboard.background import drain
-from repack_dashboard.server import Server, make_server
-from repack_dashboard.services import Services
-from repack_dashboard.settings import Settings
-
-TOKEN = "the-token-of-all-ingest-tests"
-SENDER = {"Authorization": f"Bearer {TOKEN}"}
+TOKEN = "ingest-token-of-the-test"
 
 
-class Dashboard:
-    """A running dashboard, and clients for it."""
+class FakeDashboard:
+    """What a worker sees of the dashboard."""
 
-    def __init__(self, services: Services, server: Server, api: FakeTaskApi) -> None:
-        self.services = services
-        self.server = server
-        self.api = api
-        self.address = f"127.0.0.1:{server.port}"
-        self.http = httpx.AsyncClient(base_url=f"http://{self.address}", trust_env=False, timeout=20)
+    def __init__(self, port: int = 0) -> None:
+        self.uploads: dict[str, bytes] = {}
+        self.artifacts: dict[str, bytes] = {}
+        self.logs: dict[str, list[dict[str, Any]]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.refuse_artifacts: list[int] = []
+        """Statuses to answer the next uploads of artifacts with."""
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.ingest = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
-    def socket(self, path: str, **options: Any) -> connect:
-        """Open a WebSocket, such as `/ws/tasks?v=1`."""
-        return connect(f"ws://{self.address}{path}", proxy=None, **options)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-    async def ingest(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Send a batch as operator or worker and return the acknowledgement."""
-        answer = await self.http.post("/api/v1/ingest/events", json=batch, headers=SENDER)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
-    async def metric(self, name: str) -> float:
-        """Return the sum of a metric's samples whose line begins with `name`."""
-        text = (await self.http.get("/metrics")).text
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
-@contextlib.asynccontextmanager
-async def a_dashboard(folder: Path, *, api: FakeTaskApi | None = None, **settings: Any) -> AsyncIterator[Dashboard]:
-    """Run a dashboard until the block ends."""
-    api = api or FakeTaskApi()
-    options = {"port": 0, "data_dir": folder / "data", "static_dir": folder / "static", "relist_seconds": 3600.0}
-    read = Settings.model_validate(options | settings)
-    services = make_services(read, api)
-    server = make_server(make_app(services, ingest_token=TOKEN), read, drain=lambda: drain(services))
-    running = asyncio.create_task(server.serve())
-    try:
-        await until(lambda: server.started or running.done(), "the server starts")
-        if running.done():
-            running.result()
-        dashboard = Dashboard(services, server, api)
-        async with dashboard.http:
-            yield dashboard
-    finally:
-        server.should_exit = True
-        await running
+    @property
+    def stages_seen(self) -> list[str]:
+        stages = [event["progress"].get("stage") for event in self.events if event["kind"] == "progress"]
+        return list(dict.fromkeys(stage for stage in stages if stage))
 
 
-async def until(condition: Callable[[], object], what: str, *, seconds: float = 10.0) -> None:
-    """Wait until a condition holds; fail with what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
-        await asyncio.sleep(0.01)
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Stay silent."""
+
+    def do_GET(self) -> None:
+        content = self.server.ingest.uploads.get(self.path.rpartition("/")[2])
+        if self._authorized():
+            self._answer(200 if content is not None else 404, content or b"{}")
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self._authorized():
+            batch = json.loads(body)
+            self.server.ingest.events += batch["events"]
+            self._answer(200, json.dumps({"instance": "one", "batch": batch["batch"]}).encode())
+
+    def do_PUT(self) -> None:
+        body, ingest = self._body(), self.server.ingest
+        if not self._authorized():
+            return
+        if "/logs/" in self.path:
+            ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
+            self._answer(204, b"")
+            return
+        if ingest.refuse_artifacts:
+            self._answer(ingest.refuse_artifacts.pop(0), b'{"detail": "not now"}')
+            return
+        sha256 = hashlib.sha256(body).hexdigest()
+        assert self.headers["X-Content-SHA256"] == sha256
+        ingest.artifacts[self.path] = body
+        answer = {"uri": f"/api/v1/artifacts/{self.path.rpartition('/')[2]}", "sha256": sha256, "sizeBytes": len(body)}
+        self._answer(201, json.dumps(answer).encode())
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _authorized(self) -> bool:
+        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+            return True
+        self._answer(401, b'{"detail": "no credential"}')
+        return False
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = 10.0) -> None:
-    """Wait until an asynchronous condition holds; fail with what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
-        await asyncio.sleep(0.02)
-
-
-async def next_message(socket: ClientConnection, *, seconds: float = 10.0) -> dict[str, Any]:
-    """Return the next message that is no ping."""
-    async with asyncio.timeout(seconds):
-        while True:
-            message = json.loads(await socket.recv())
-            if message["type"] != "ping":
-                return message
-
-
-async def messages(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
-    """Return the next messages that are no pings."""
-    return [await next_message(socket) for _ in range(count)]
-
-
-async def close_code(socket: ClientConnection, *, seconds: float = 10.0) -> int | None:
-    """Read until the server closes and return its code; None when the line was cut without one."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                await socket.recv()
-    except ConnectionClosed as closed:
-        return closed.rcvd and closed.rcvd.code
-
-
-def moment() -> str:
-    return datetime.now(UTC).isoformat()
-
-
-def from_operator(*events: dict[str, Any], batch: int = 1, instance: str = "op-1", epoch: int = 0) -> dict[str, Any]:
-    """Return a batch of the operator."""
-    return {"sender": "operator", "instance": instance, "epoch": epoch, "batch": batch, "events": list(events)}
-
-
-def observed(body: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": "task", "task": body, "ts": moment()}
-
-
-def removed(uid: str, *, name: str = "demo") -> dict[str, Any]:
-    return {"kind": "removed", "uid": uid, "namespace": "default", "name": name, "ts": moment()}
-
-
-def heartbeat(**parts: Any) -> dict[str, Any]:
-    return {
-        "kind": "heartbeat", "leader": True, "queueDepth": 0, "running": 0, "slots": 4, "watchAgeSeconds": 0.5,
-        "ts": moment(), **parts,
-    }  # fmt: skip
-
-
-def from_worker(uid: str, *events: dict[str, Any], attempt: int = 1, batch: int = 1) -> dict[str, Any]:
-    """Return a batch of a worker."""
-    return {"sender": "worker", "uid": uid, "attempt": attempt, "batch": batch, "events": list(events)}
-
-
-def progressed(tick: int, *, percent: int | None = None, stage: str = "Download", attempt: int = 1) -> dict[str, Any]:
-    return {
-        "kind": "progress",
-        "progress": {
-            "attempt": attempt, "tick": tick, "stage": stage, "percent": percent, "updatedAt": moment(),
-            "stages": [{"stage": stage, "state": "Running"}],
-        },
-    }  # fmt: skip
-
-
-def logged(*numbers: int, text: str = "line") -> dict[str, Any]:
-    return {"kind": "log", "lines": [{"n": n, "ts": moment(), "text": f"{text} {n}"} for n in numbers]}
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    ingest: FakeDashboard

@@ -34,7 +34,7 @@ class WheelFile:
 
     @property
     def version(self) -> str:
-        return self.filename.split("-")[1]
+        return self.filename.removesuffix(".tar.gz").split("-")[1]
 
     @property
     def sha256(self) -> str:

@@ -1,6 +1,5 @@
 """One attempt from its settings to its result: folders, listeners and stages put together, and cleaned up after."""
 
-import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from repack_worker.settings import Settings
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
 from repack_worker.store import ArtifactStore
+from repack_worker.threads import in_thread
 from repack_worker.work import Work
 
 
@@ -64,7 +64,7 @@ class Attempt:
 @contextlib.asynccontextmanager
 async def working_folder(parent: Path) -> AsyncIterator[Path]:
     """Give a new folder below `parent`, removed at the end whatever happens."""
-    folder = await asyncio.to_thread(_new_folder, parent)
+    folder = await in_thread(_new_folder, parent)
     try:
         yield folder
     finally:

@@ -39,7 +39,7 @@ class Interpreter:
 
 
 async def find_interpreter(version: str, *, settings: Settings, home: Path | None = None) -> Interpreter:
-    """Return a CPython of the version: the setting, what uv finds, usual places, then uv's download where allowed.
+    """Return a CPython of the version: the setting, usual places, what uv finds, then uv's download where allowed.
 
     Raises:
         RepackError: `PythonNotFound`, with what was tried and the remedy.
@@ -74,10 +74,10 @@ def _not_found(version: str, message: str) -> RepackError:
 async def _candidates(version: str, *, home: Path) -> AsyncIterator[Path]:
     if "{}.{}".format(*sys.version_info[:2]) == version:
         yield Path(sys.executable)
-    if by_uv := await _uv_finds(version, "--system", "--no-python-downloads", home=home):
-        yield by_uv
     for place in _places(version, home):
         yield place
+    if by_uv := await _uv_finds(version, "--system", "--no-python-downloads", home=home):
+        yield by_uv
 
 
 async def _uv_finds(version: str, *options: str, home: Path) -> Path | None:
@@ -96,8 +96,6 @@ def _search_path() -> str:
 
 def _places(version: str, home: Path) -> Iterator[Path]:
     name = f"python{version}"
-    if in_path := shutil.which(name):
-        yield Path(in_path)
     folders = [Path(place) for place in _USUAL_PLACES]
     for pattern in _USUAL_PATTERNS:
         folders += sorted(home.glob(pattern.format(v=version)), reverse=True)
@@ -105,6 +103,8 @@ def _places(version: str, home: Path) -> Iterator[Path]:
     for folder in folders:
         if (folder / name).is_file():
             yield folder / name
+    if in_path := shutil.which(name):  # late: where pyenv is, a shim that takes its time to refuse
+        yield Path(in_path)
 
 
 async def _ask(candidate: Path, version: str) -> Interpreter | None:

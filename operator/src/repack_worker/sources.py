@@ -1,6 +1,5 @@
 """Where plugins come from: each source brings one `.difypkg` into a folder. The next ones join `source_of`."""
 
-import asyncio
 import re
 import shutil
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from repack_worker.fetch import Download, Fetcher
 from repack_worker.ingest import authorization
 from repack_worker.report import Journal
 from repack_worker.settings import Settings
+from repack_worker.threads import in_thread
 
 _HINT = "Check the address and the proxy, or download the package yourself and give the file."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -104,9 +104,9 @@ class FileSource:
             )
         journal.total(size)
         copy = folder / _file_name(self.path.name)
-        await asyncio.to_thread(shutil.copyfile, self.path, copy)
+        await in_thread(shutil.copyfile, self.path, copy)
         journal.moved(size)
-        return Fetched(path=copy, sha256=await asyncio.to_thread(sha256_of, copy), origin=self.path.name)
+        return Fetched(path=copy, sha256=await in_thread(sha256_of, copy), origin=self.path.name)
 
 
 def _file_name(path: str) -> str:

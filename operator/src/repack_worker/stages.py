@@ -22,6 +22,7 @@ from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
 from repack_worker.resolve import resolve
 from repack_worker.rewrite import kept_bytes, package_name, requirements_text, rewritten
 from repack_worker.settings import Settings
+from repack_worker.threads import in_thread
 from repack_worker.verify import Bench, verify
 from repack_worker.wheels import WheelCache
 from repack_worker.work import TargetWork, Work
@@ -40,7 +41,7 @@ async def fetch(work: Work) -> None:
         incoming, fetcher=work.fetcher, journal=work.journal, limit=settings.max_plugin_bytes
     )
     limits = input_limits(settings)
-    unpacked = await asyncio.to_thread(unpack, work.fetched.path, work.folder / "plugin", limits=limits)
+    unpacked = await in_thread(unpack, work.fetched.path, work.folder / "plugin", limits=limits)
     plugin = work.plugin = read_plugin(unpacked)
     work.journal.plugin(plugin.info)
     work.journal.say(f"Plugin {plugin.identity}, {len(plugin.names)} files, from {work.fetched.origin}")
@@ -74,8 +75,8 @@ async def _plan_for(work: Work, platform: Platform) -> Plan:
     """Plan from the lock where there is one; else let uv choose, from requirements.txt before pyproject.toml."""
     plugin = work.the_plugin
     if LOCK in plugin.names and _PYPROJECT in plugin.names:
-        text = await asyncio.to_thread((plugin.folder / LOCK).read_text, "utf-8")
-        return await asyncio.to_thread(plan_from_lock, text, platform=platform)
+        text = await in_thread((plugin.folder / LOCK).read_text, "utf-8")
+        return await in_thread(plan_from_lock, text, platform=platform)
     if REQUIREMENTS in plugin.names:
         read = read_requirements((plugin.folder / REQUIREMENTS).read_text("utf-8", "replace"))
         chosen = await _resolve(work, read.lines, origin=REQUIREMENTS, platform=platform)
@@ -164,15 +165,16 @@ async def write(work: Work) -> None:
         work.journal.total(size)
         name = package_name(plugin, arch=target.arch, suffix=work.spec.output.suffix)
         target.package = outgoing / name
-        target.checksum = await asyncio.to_thread(pack, members, target.package, on_bytes=work.journal.moved)
+        target.checksum = await in_thread(pack, members, target.package, on_bytes=work.journal.moved)
         work.journal.say(f"{name}: {target.package.stat().st_size:,} bytes, {len(members)} files")
 
 
 async def prove(work: Work) -> None:
     """Install each package with the network off; what does not install is not published."""
     settings, journal = work.settings, work.journal
-    interpreter = await find_interpreter(work.spec.python, settings=settings)
-    isolation = await choose_isolation(settings.isolation)
+    interpreter, isolation = await asyncio.gather(
+        find_interpreter(work.spec.python, settings=settings), choose_isolation(settings.isolation)
+    )
     journal.say(f"Verifying with {interpreter.executable} under {isolation.method.value} ({isolation.proof})")
     bench = Bench(
         interpreter=interpreter, isolation=isolation, timeout_seconds=settings.verify_timeout_seconds, say=journal.say
@@ -190,7 +192,7 @@ async def publish(work: Work) -> None:
     for target in work.targets:
         assert target.package is not None  # noqa: S101 - the order of the stages
         size = target.package.stat().st_size
-        sha256 = await asyncio.to_thread(sha256_of, target.package)
+        sha256 = await in_thread(sha256_of, target.package)
         work.journal.total(size)
         uri = await work.store.put(
             target.package,

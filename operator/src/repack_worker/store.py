@@ -14,6 +14,7 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_worker.ingest import authorization
+from repack_worker.threads import in_thread
 
 _CHUNK = 1 << 20
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -44,7 +45,7 @@ class FolderStore:
     ) -> str:
         """Store the package atomically, last: whoever sees it sees its companions too."""
         del target
-        return await asyncio.to_thread(self._put, package, sha256, report, on_bytes)
+        return await in_thread(self._put, package, sha256, report, on_bytes)
 
     def _put(self, package: Path, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -53,23 +54,18 @@ class FolderStore:
             f"{final.name}.sha256": f"{sha256}  {final.name}\n",
             f"{final.name}.report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
         }
-        part = final.with_name(f".{final.name}.part")
+        parts = {name: self._folder / f".{name}.part" for name in (*companions, final.name)}
         try:
-            shutil.copyfile(package, part)
             for name, text in companions.items():
-                self._write(self._folder / name, text)
-            part.replace(final)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+                parts[name].write_text(text, "utf-8")
+            shutil.copyfile(package, parts[final.name])
+            for name, part in parts.items():
+                part.replace(self._folder / name)
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
         on_bytes(final.stat().st_size)
         return str(final)
-
-    @staticmethod
-    def _write(path: Path, text: str) -> None:
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, "utf-8")
-        part.replace(path)
 
     async def put_log(self, log: Path) -> None:
         """Keep no log: the user has seen it."""
@@ -107,7 +103,7 @@ class DashboardStore:
     async def _put(
         self, path: str, file: Path, *, headers: Mapping[str, str], on_bytes: Callable[[int], None]
     ) -> httpx.Response:
-        fault, size = "", (await asyncio.to_thread(file.stat)).st_size
+        fault, size = "", (await in_thread(file.stat)).st_size
         for attempt in range(1, self._attempts + 1):
             sent = 0
 
@@ -154,7 +150,7 @@ class DashboardStore:
 
 async def _stream(file: Path, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:
     with file.open("rb") as source:
-        while chunk := await asyncio.to_thread(source.read, _CHUNK):
+        while chunk := await in_thread(source.read, _CHUNK):
             on_bytes(len(chunk))
             yield chunk
 

@@ -9,7 +9,12 @@ _RETRIES = re.compile(r"cause: Request failed after \d+ retr\w+ in \S+ ")
 _TECHNICALITIES = re.compile(r" cause: error sending request .*")
 """What follows is the chain of causes inside uv's HTTP client; the address and the failure stand before it."""
 _STARTS = ("error:", "×", "x ", "hint:")
-_PREFIXES = ("error: ", "x ", "No solution found when resolving dependencies: ")
+_PREFIXES = (
+    "error: ",
+    "x ",
+    "No solution found when resolving dependencies: ",
+    "No solution found when resolving dependencies cause: ",
+)
 _LONGEST = 800
 
 

@@ -28,6 +28,7 @@ from repack_worker.isolation import Isolation
 from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.processes import Finished, ProcessTimeoutError, run
 from repack_worker.requirement_lines import REQUIREMENTS
+from repack_worker.threads import in_thread
 from repack_worker.uv_output import sentence
 
 _IMPORTS = """
@@ -72,10 +73,10 @@ async def verify(package: Path, *, bench: Bench, folder: Path, limits: Limits) -
     """
     base = Path(tempfile.mkdtemp(prefix="verify-", dir=folder))
     try:
-        plugin = await asyncio.to_thread(_lay_out, package, base, limits)
+        plugin = await in_thread(_lay_out, package, base, limits)
         message = await _Trial(plugin, bench, cache=base / "empty-uv-cache").install()
     finally:
-        await asyncio.to_thread(shutil.rmtree, base, ignore_errors=True)
+        await in_thread(shutil.rmtree, base, ignore_errors=True)
     proof = Verification(
         method=bench.isolation.method, passed=True, verified_at=datetime.now(UTC), message=message[:1024]
     )

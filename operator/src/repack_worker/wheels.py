@@ -10,6 +10,7 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.plan import Wheel
+from repack_worker.threads import in_thread
 
 _LARGEST_WHEEL = 4 << 30
 _FILES_PATH = "/packages/"
@@ -51,7 +52,7 @@ class WheelCache:
     ) -> Path:  # fmt: skip
         path = self._folder / wheel.sha256 / wheel.filename
         async with self._flights.setdefault(wheel.sha256, asyncio.Lock()), self._slots:
-            if await asyncio.to_thread(_is_right, path, wheel):
+            if await in_thread(_is_right, path, wheel):
                 on_bytes(path.stat().st_size)
                 on_wheel(wheel, False)  # noqa: FBT003 - the callback's one flag
                 return path

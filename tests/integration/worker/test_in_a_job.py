@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from fakes.dashboard import TOKEN, FakeDashboard
 from fakes.index import FakeIndex, Fault, a_wheel, wait_until
-from fakes.ingest import TOKEN, FakeIngest
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.processes import stop
 from repack_contract.order import WorkOrder
@@ -31,8 +31,8 @@ def index() -> Iterator[FakeIndex]:
 
 
 @pytest.fixture
-def ingest() -> Iterator[FakeIngest]:
-    with FakeIngest() as ingest:
+def ingest() -> Iterator[FakeDashboard]:
+    with FakeDashboard() as ingest:
         yield ingest
 
 
@@ -48,7 +48,7 @@ def _no_process_outlives_its_test() -> Iterator[None]:
 class Job:
     """One worker process in one folder."""
 
-    def __init__(self, folder: Path, index: FakeIndex, ingest: FakeIngest, **spec: Any) -> None:
+    def __init__(self, folder: Path, index: FakeIndex, ingest: FakeDashboard, **spec: Any) -> None:
         self.folder, self.termination_log = folder, folder / "termination-log"
         (folder / "token").write_text(TOKEN)
         order = {
@@ -89,7 +89,7 @@ class Job:
         return [path for path in (self.folder / "work").iterdir() if path.name != "cache"]
 
 
-def upload(ingest: FakeIngest, tmp_path: Path, **files: str) -> dict[str, Any]:
+def upload(ingest: FakeDashboard, tmp_path: Path, **files: str) -> dict[str, Any]:
     ingest.uploads["tiny.difypkg"] = a_package(tmp_path / "tiny.difypkg", plugin_files(**files)).read_bytes()
     return {"type": "Upload", "upload": {"key": "tiny.difypkg"}}
 
@@ -170,13 +170,13 @@ def test_a_dashboard_without_room_is_a_full_disk(tmp_path, index, ingest):
 def test_a_dashboard_that_is_away_from_start_to_end_of_the_work_is_told_everything_later(tmp_path, index, ingest):
     package = a_package(tmp_path / "tiny.difypkg").read_bytes()
     source = {"type": "URL", "url": {"url": index.add_file("tiny.difypkg", package)}}
-    with FakeIngest() as gone:
+    with FakeDashboard() as gone:
         port = gone.port
     job = Job(tmp_path, index, ingest, source=source)
     job.env["REPACK_INGEST_URL"] = f"http://127.0.0.1:{port}"
     process = job.start()
     wait_until(lambda: index.asked_for("/packages/"), what="the download", seconds=20)
-    with FakeIngest(port) as back:
+    with FakeDashboard(port) as back:
         output, _ = process.communicate(timeout=50)
         assert process.returncode == 0, output
         assert back.stages_seen[-1] == "Publish"

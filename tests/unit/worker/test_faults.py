@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from fakes.index import Fault, a_wheel
+from fakes.index import Fault, WheelFile, a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from repack_contract.reasons import Reason
 from repack_worker.sources import UrlSource
@@ -193,3 +193,18 @@ async def test_a_web_page_in_place_of_a_package_is_recognised(tmp_path, index, p
     result = await pack(tmp_path, source=UrlSource(address))
     assert result.reason == Reason.INVALID_PACKAGE
     assert "web page" in (result.message or "")
+
+
+async def test_a_dependency_that_exists_as_source_only_says_so(tmp_path, index, pack):
+    index.add(WheelFile("tiny_sdk-1.0.tar.gz", b"source"))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"))
+    assert result.reason == Reason.NO_WHEEL_FOR_PLATFORM, result.message
+    assert "tiny-sdk" in (result.message or "")
+
+
+async def test_a_file_that_the_mirror_does_not_have_is_named(tmp_path, index, pack):
+    package = locked(tmp_path, index, a_wheel("tiny-sdk"))
+    index.wheels.clear()
+    result = await pack(package)
+    assert result.reason == Reason.INDEX_UNREACHABLE
+    assert "tiny-sdk 1.0: the server answers 404" in (result.message or "")

@@ -117,3 +117,12 @@ async def test_what_a_later_version_brings_is_refused_in_so_many_words(tmp_path,
     assert (result.ok, result.reason) == (False, reason)
     assert "later version" in (result.message or "")
     assert not (tmp_path / "out").exists()
+
+
+async def test_the_files_of_a_lock_are_taken_from_the_configured_index(tmp_path, index, pack):
+    index.add(sdk := a_wheel("tiny-sdk"))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    files["uv.lock"] = a_lock(index, sdk).replace(index.base, "http://files.invalid")
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files))
+    assert result.ok, result.message
+    assert len(index.asked_for("/packages/")) == 1
