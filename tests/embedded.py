@@ -3,6 +3,7 @@
 `embedded_api` is the API alone (objects stay as they are written); `embedded_cluster` runs Jobs too.
 """
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repack_local.api import ApiOptions, EmbeddedApi
-from repack_local.cluster import EmbeddedCluster
-from repack_local.runner import RunnerOptions
+from repack_local.jobs import JobController
+from repack_local.runner import PodRunner, RunnerOptions
 
 CRD = Path(__file__).parents[1] / "crds" / "repackagetasks.yaml"
 
@@ -49,10 +50,18 @@ async def embedded_cluster(
 ) -> AsyncIterator[RunningApi]:
     """Start the API, the Job controller and the pod runner; `root` keeps the pods' files."""
     composed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})}  # noqa: TID251 - for processes
-    with tempfile.TemporaryDirectory() as folder:
-        runner = RunnerOptions(root or Path(folder) / "pods", INGEST_TOKEN, composed, stop_seconds=1.0)
-        options = ApiOptions(crds=(CRD,), state=state)
-        async with EmbeddedCluster(options, runner, job_backoff_seconds=job_backoff_seconds) as cluster:
-            path = Path(folder) / "kubeconfig"
-            cluster.api.write_kubeconfig(path)
-            yield RunningApi(cluster.api, cluster.api.address, cluster.api.token, path)
+    async with embedded_api(state=state) as running, contextlib.AsyncExitStack() as stack:
+        folder = root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        options = RunnerOptions(folder, INGEST_TOKEN, composed, stop_seconds=1.0)
+        runner = PodRunner(running.api.objects, options)
+        running.api.log_file = runner.log_file
+        jobs = JobController(running.api.objects, backoff_seconds=job_backoff_seconds)
+        for name, work in (("job-controller", jobs.run()), ("pod-runner", runner.run())):
+            stack.push_async_callback(_end, asyncio.create_task(work, name=name))
+        yield running
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

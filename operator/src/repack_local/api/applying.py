@@ -55,8 +55,11 @@ def _fields(value: Any, path: Path, keys: MapKeys) -> Object:
     result: Object = {}
     if isinstance(value, dict):
         for name, inner in value.items():
-            if "/".join((*path, name)) not in _UNOWNED:
-                result[f"f:{name}"] = _fields(inner, (*path, name), keys)
+            if "/".join((*path, name)) in _UNOWNED:
+                continue
+            fields = _fields(inner, (*path, name), keys)
+            if fields or (*path, name) != ("metadata",):
+                result[f"f:{name}"] = fields
     elif isinstance(value, list) and (names := keys(path)):
         for item in value:
             result[_item_key(item, names)] = {".": {}} | _fields(item, path, keys)
