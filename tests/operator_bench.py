@@ -10,7 +10,7 @@ from builders import a_task_object
 from embedded import RunningApi
 from fakes.job_controller import Player
 from repack_kube.access import Access
-from repack_kube.client import KubeCluster
+from repack_kube.client import Cluster, KubeCluster
 from repack_kube.errors import NotFoundError
 from repack_kube.resources import JOBS, TASKS, Object, Scope
 from repack_kube.transport import CallMade
@@ -31,6 +31,8 @@ class Bench:
     """Calls of the operator, without kopf's watches."""
     settings: Settings = field(default_factory=lambda: Settings(health_port=None))
     program: Program | None = None
+    wrap: Callable[[Cluster], Cluster] = field(default=lambda cluster: cluster)
+    """Puts a fault between the operator and the API server."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _running: asyncio.Task[None] | None = None
 
@@ -45,7 +47,7 @@ class Bench:
 
     async def _run(self, started: "asyncio.Future[Program]") -> None:
         async with KubeCluster(self.access, observer=self.calls.append) as cluster:
-            program = Program(self.access, cluster, self.settings, Metrics(version="test"))
+            program = Program(self.access, self.wrap(cluster), self.settings, Metrics(version="test"))
             started.set_result(program)
             await program.run(self._stop)
 

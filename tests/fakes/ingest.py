@@ -1,105 +1,67 @@
-"""A dashboard's ingest endpoint over real HTTP: takes batches, artifacts and logs, gives uploads, and can misbehave."""
+"""A dashboard's ingest endpoint that keeps what it was told and can lose answers, refuse, and start anew."""
 
-import hashlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
-TOKEN = "ingest-token-of-the-test"
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from repack_contract.events import IngestAck, IngestBatch, OperatorBatch, ProgressDigest, SnapshotMark, TaskObserved
+
+_BATCH: TypeAdapter[Any] = TypeAdapter(IngestBatch)
 
 
 class FakeIngest:
-    """What a worker sees of the dashboard."""
+    def __init__(self) -> None:
+        self.url = ""
+        self.instance = "first"
+        self.batches: list[OperatorBatch] = []
+        self.tokens: list[str] = []
+        self.lose_answers = 0
+        self.refuse_with: list[int] = []
+        self.progress: list[ProgressDigest] = []
 
-    def __init__(self, port: int = 0) -> None:
-        self.uploads: dict[str, bytes] = {}
-        self.artifacts: dict[str, bytes] = {}
-        self.logs: dict[str, list[dict[str, Any]]] = {}
-        self.events: list[dict[str, Any]] = []
-        self.refuse_artifacts: list[int] = []
-        """Statuses to answer the next uploads of artifacts with."""
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.ingest = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
+    async def handle(self, request: web.Request) -> web.Response:
+        self.tokens.append(request.headers.get("Authorization", ""))
+        if self.refuse_with:
+            return web.Response(status=self.refuse_with.pop(0), text="no")
+        batch = _BATCH.validate_json(await request.read())
+        self.batches.append(batch)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            assert request.transport is not None
+            request.transport.close()
+        ack = IngestAck(instance=self.instance, batch=batch.batch)
+        if any(event.kind == "heartbeat" for event in batch.events):
+            ack = ack.model_copy(update={"progress": self.progress})
+        return web.json_response(ack.wire())
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def events(self) -> list[Any]:
+        return [event for batch in self.batches for event in batch.events]
 
     @property
-    def stages_seen(self) -> list[str]:
-        stages = [event["progress"].get("stage") for event in self.events if event["kind"] == "progress"]
-        return list(dict.fromkeys(stage for stage in stages if stage))
+    def tasks(self) -> list[tuple[str, str | None]]:
+        """(uid, phase) of every task that was told, in order."""
+        return [(e.task.metadata.uid, e.task.phase) for e in self.events if isinstance(e, TaskObserved)]
+
+    @property
+    def marks(self) -> list[SnapshotMark]:
+        return [event for event in self.events if isinstance(event, SnapshotMark)]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: "_Server"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Stay silent."""
-
-    def do_GET(self) -> None:
-        content = self.server.ingest.uploads.get(self.path.rpartition("/")[2])
-        if self._authorized():
-            self._answer(200 if content is not None else 404, content or b"{}")
-
-    def do_POST(self) -> None:
-        body = self._body()
-        if self._authorized():
-            batch = json.loads(body)
-            self.server.ingest.events += batch["events"]
-            self._answer(200, json.dumps({"instance": "one", "batch": batch["batch"]}).encode())
-
-    def do_PUT(self) -> None:
-        body, ingest = self._body(), self.server.ingest
-        if not self._authorized():
-            return
-        if "/logs/" in self.path:
-            ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
-            self._answer(204, b"")
-            return
-        if ingest.refuse_artifacts:
-            self._answer(ingest.refuse_artifacts.pop(0), b'{"detail": "not now"}')
-            return
-        sha256 = hashlib.sha256(body).hexdigest()
-        assert self.headers["X-Content-SHA256"] == sha256
-        ingest.artifacts[self.path] = body
-        answer = {"uri": f"/api/v1/artifacts/{self.path.rpartition('/')[2]}", "sha256": sha256, "sizeBytes": len(body)}
-        self._answer(201, json.dumps(answer).encode())
-
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
-
-    def _authorized(self) -> bool:
-        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return True
-        self._answer(401, b'{"detail": "no credential"}')
-        return False
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    ingest: FakeIngest
+@asynccontextmanager
+async def fake_ingest() -> AsyncIterator[FakeIngest]:
+    """Serve it on a loopback port."""
+    ingest = FakeIngest()
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_post("/api/v1/ingest/events", ingest.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ingest.url = "http://{}:{}".format(*runner.addresses[0][:2])
+    try:
+        yield ingest
+    finally:
+        await runner.cleanup()

@@ -40,9 +40,11 @@ class Profile(StrictModel):
 
 
 class Settings(BaseSettings):
-    """Read from the environment once, at the start. Lists and mappings are written as JSON."""
+    """Read from the environment once, at the start. Lists and mappings are written as JSON, None as `none`."""
 
-    model_config = SettingsConfigDict(env_prefix="REPACK_OPERATOR_", use_attribute_docstrings=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REPACK_OPERATOR_", env_parse_none_str="none", use_attribute_docstrings=True, frozen=True
+    )
 
     kubeconfig: Path | None = None
     """Kubeconfig file; None takes the service account of the Pod we run in."""
