@@ -6,6 +6,7 @@ What went wrong is told in three parts: what, why, what to do; the exit code is 
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -95,12 +96,23 @@ def spec_of(arguments: argparse.Namespace) -> Spec:
         ) from error
 
 
+def check_output(folder: Path) -> None:
+    """Refuse a result folder that cannot be written to before the work begins, not after it."""
+    nearest = folder.absolute()
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "may not be written to" if nearest.is_dir() else "is a file"
+        raise RepackError(Reason.INVALID_SPEC, f"--output: {nearest} {why}.", hint="Choose another folder with -o.")
+
+
 def _is_url(source: str) -> bool:
     return urlsplit(source).scheme in {"http", "https"}
 
 
 async def _pack(arguments: argparse.Namespace) -> int:
     spec = spec_of(arguments)
+    check_output(arguments.output)
     async with working_folder(Path(tempfile.gettempdir())) as folder:
         settings = settings_of(folder)
         source = (

@@ -7,6 +7,7 @@ message and a hint exist for it.
 import errno
 import ssl
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,10 @@ async def _run_step(step: Step, work: Work, journal: Journal) -> None:
     except BaseException as error:
         journal.finish(step.stage, StageState.FAILED)
         if isinstance(error, Exception) and not isinstance(error, RepackError):
-            raise named(error, doing=step.stage.value) from error
+            failure = named(error, doing=step.stage.value)
+            if failure.reason is Reason.INTERNAL:
+                journal.say("".join(traceback.format_exception(error)), "debug")
+            raise failure from error
         raise
     work.seconds[step.stage] = time.monotonic() - started
     journal.finish(step.stage)
@@ -60,6 +64,9 @@ def named(error: Exception, *, doing: str) -> RepackError:
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         where = f" for {error.filename}" if error.filename else ""
         return RepackError(Reason.DISK_FULL, f"{doing}: no room left on the disk{where} ({error.strerror}).")
+    if isinstance(error, PermissionError):
+        hint = "Give the account that runs this the right to write there, or choose another folder."
+        return RepackError(Reason.INTERNAL, f"{doing}: {error.filename}: {error.strerror}.", hint=hint)
     if isinstance(error, MemoryError):
         return RepackError(Reason.OOM_KILLED, f"{doing}: the memory did not suffice.")
     if isinstance(error, httpx.HTTPError | ssl.SSLError):

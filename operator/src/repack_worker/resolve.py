@@ -72,7 +72,7 @@ async def resolve(
 
 def explain(output: str, *, origin: str, platform: Platform) -> RepackError:
     """Turn what uv said into an error with a reason; the sentence of uv that names the culprit is kept."""
-    said = sentence(output.splitlines())
+    said = sentence(output.splitlines()).partition(" hint: Wheels are required")[0]
     if "no solution found" in output.lower() or "not found in the package registry" in output:
         if "no usable wheels" in output or "no wheels" in output:
             return RepackError(

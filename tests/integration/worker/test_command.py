@@ -104,6 +104,7 @@ def test_a_package_that_lost_a_wheel_does_not_pass(tmp_path, command):
         (["pack", "text.difypkg"], 12, ["InvalidPackage", "text.difypkg is not a zip file", "What to do:"]),
         (["pack", "http://127.0.0.1:9/x.difypkg"], 20, ["IndexUnreachable", "127.0.0.1:9", "What to do:"]),
         (["pack", "text.difypkg", "--python", "two"], 1, ["InvalidSpec", "--python", "What to do:"]),
+        (["pack", "text.difypkg", "-o", "text.difypkg/x"], 1, ["InvalidSpec", "text.difypkg is a file", "What to do:"]),
         (["verify", "absent.difypkg"], 10, ["PluginNotFound", "absent.difypkg does not exist"]),
         (["pack"], 2, ["usage:"]),
     ],
