@@ -54,6 +54,8 @@ async def test_a_job_that_vanished_while_the_watch_was_away_is_no_ghost(tmp_path
         retry = {"limit": 1, "backoffSeconds": 0, "maxBackoffSeconds": 0}
         await bench.create_task("demo", retry=retry)
         await bench.phase("demo", "Running")
+        # Three lists before work begins, three once the watches run: the latter must not do this test's work.
+        await bench.until(lambda: sum(call.verb == "list" for call in bench.calls) >= 6, "the comparison at the start")
 
         relay.cut()
         await bench.cluster.delete(JOBS, "rpt-demo-1", namespace="default")
