@@ -58,8 +58,6 @@ class Settings(BaseSettings):
     """The interpreter that plugins are verified with; looked for when absent. It must have the task's version."""
     python_home: Path | None = None
     """Home folder whose interpreters (pyenv, uv, mise) are looked at; that of the user we run as when absent."""
-    python_home: Path | None = None
-    """Home folder in which interpreters are looked for (those of pyenv, mise and uv); the account's own when absent."""
     python_download: bool = True
     """Let uv download an interpreter when none of the right version is found."""
     index_url: str | None = None
