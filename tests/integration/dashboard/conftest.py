@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from builders import a_task_object
-from fakes.dashboard import Dashboard, a_dashboard
 from fakes.task_api import FakeTaskApi
+from running_dashboard import Dashboard, a_dashboard
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from builders import a_task_object
-from fakes.dashboard import (
+from fakes.task_api import FakeTaskApi
+from repack_dashboard.background import drain
+from running_dashboard import (
     SENDER,
     TOKEN,
     a_dashboard,
@@ -23,8 +25,6 @@ from fakes.dashboard import (
     observed,
     progressed,
 )
-from fakes.task_api import FakeTaskApi
-from repack_dashboard.background import drain
 
 
 async def test_a_drain_says_goodbye_closes_everybody_with_1012_and_is_not_ready_meanwhile(

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from builders import a_task_object
-from fakes.dashboard import (
+from fakes.task_api import FakeTaskApi
+from repack_kube.errors import UnavailableError
+from running_dashboard import (
     SENDER,
     Dashboard,
     a_dashboard,
@@ -20,8 +22,6 @@ from fakes.dashboard import (
     progressed,
     removed,
 )
-from fakes.task_api import FakeTaskApi
-from repack_kube.errors import UnavailableError
 
 EVENTS = "/api/v1/ingest/events"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.dashboard import SENDER, Dashboard, a_dashboard
 from fakes.task_api import FakeTaskApi
+from running_dashboard import SENDER, Dashboard, a_dashboard
 
 ZIP = b"PK\x03\x04" + bytes(range(256)) * 40
 SHA = hashlib.sha256(ZIP).hexdigest()

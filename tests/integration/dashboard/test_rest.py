@@ -1,13 +1,14 @@
 """Tasks over REST: the cluster decides, and what it refuses is explained."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from builders import a_task_object
-from fakes.dashboard import Dashboard, a_dashboard, from_operator, observed
 from fakes.task_api import FakeTaskApi
 from repack_kube.errors import Cause, ForbiddenError, InvalidError, UnavailableError
+from running_dashboard import Dashboard, a_dashboard, close_code, from_operator, observed
 
 SPEC = {
     "source": {"type": "URL", "url": {"url": "https://files.test/a/My_Plugin-0.1.difypkg?token=x"}},
@@ -205,3 +206,31 @@ async def test_the_page_is_served_for_every_address_of_its_own(tmp_path: Path, a
 
 async def test_without_a_built_page_it_says_how_to_build_it(dashboard: Dashboard) -> None:
     assert "make setup" in (await dashboard.http.get("/")).text
+
+
+async def test_before_the_cluster_answered_the_list_is_unknown_and_not_empty(tmp_path: Path) -> None:
+    api = FakeTaskApi()
+    api.broken = UnavailableError("connection refused")
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        answer = await dashboard.http.get("/api/v1/tasks")
+        async with dashboard.socket("/ws/tasks?v=1") as socket:
+            code = await close_code(socket)
+    assert (answer.status_code, answer.json()["reason"], code) == (503, "Unavailable", 1013)
+
+
+async def test_a_task_that_is_newer_than_our_list_is_found_by_uid_and_by_name(dashboard: Dashboard) -> None:
+    dashboard.api.put(a_task_object(uid="uid-2", name="second"))
+    assert (await dashboard.http.get("/api/v1/tasks/uid-2")).json()["name"] == "second"
+    dashboard.api.put(a_task_object(uid="uid-3", name="third"))
+    found = (await dashboard.http.get("/api/v1/tasks?namespace=default&name=third")).json()
+    assert [item["uid"] for item in found["items"]] == ["uid-3"]
+
+
+async def test_a_body_that_is_no_file_is_bounded(dashboard: Dashboard) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(300):
+            yield b" " * 10_000
+
+    answer = await dashboard.http.post("/api/v1/tasks", content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 413}
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from builders import a_task_object
-from fakes.dashboard import (
+from fakes.task_api import FakeTaskApi
+from running_dashboard import (
     Dashboard,
     a_dashboard,
     close_code,
@@ -19,7 +20,6 @@ from fakes.dashboard import (
     progressed,
     until,
 )
-from fakes.task_api import FakeTaskApi
 
 LARGE = "x" * 4000
 

@@ -8,7 +8,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from builders import a_task_object
-from fakes.dashboard import (
+from fakes.task_api import FakeTaskApi
+from running_dashboard import (
     Dashboard,
     a_dashboard,
     close_code,
@@ -23,7 +24,6 @@ from fakes.dashboard import (
     removed,
     until,
 )
-from fakes.task_api import FakeTaskApi
 
 
 def running(sequence: int, **parts: object) -> dict[str, object]:

@@ -3,14 +3,13 @@
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from repack_contract.task import RepackageTask
 from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.auth import IngestGuard
@@ -42,9 +41,6 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
     operator = OperatorWatch(clock=time.monotonic)
     cluster = ClusterTasks(api, namespaces=settings.watch_namespaces)
 
-    async def take(found: Sequence[RepackageTask], vanished: frozenset[str]) -> None:
-        await board.observe_all(found, vanished)
-
     metrics.count_tasks(lambda: len(store))
     return Services(
         settings=settings,
@@ -67,7 +63,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
         tasks=cluster,
-        relist=Relist(cluster, take=take, known=lambda: frozenset(store.uids), clock=time.monotonic),
+        relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
     )
 
 

@@ -60,8 +60,6 @@ class Board:
         view = self.store.get(uid)
         if view is None:
             return False
-        if _is_milestone(view.progress, progress):
-            await self._attempts.keep_progress(uid, progress)
         self._digests[uid] = ProgressDigest(
             uid=uid,
             attempt=progress.attempt,
@@ -70,6 +68,8 @@ class Board:
             message=progress.message,
         )
         await self._append(view, progress)
+        if _is_milestone(view.progress, progress):
+            await self._attempts.keep_progress(uid, progress)
         return True
 
     def take_digests(self) -> list[ProgressDigest]:

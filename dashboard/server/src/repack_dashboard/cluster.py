@@ -1,13 +1,15 @@
 """The RepackageTasks of the cluster, as models: what the dashboard asks of the Kubernetes API, and nothing more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
 from pydantic import ValidationError
 
 from repack_contract.task import RepackageTask
+from repack_dashboard.board import Board
+from repack_dashboard.metrics import Metrics
 from repack_kube.errors import KubeError
 from repack_kube.resources import TASKS, Object, ObjectList, Resource, Scope
 
@@ -79,16 +81,16 @@ class Relist:
         self,
         tasks: ClusterTasks,
         *,
-        take: Callable[[Sequence[RepackageTask], frozenset[str]], Awaitable[None]],
-        known: Callable[[], frozenset[str]],
+        board: Board,
         clock: Callable[[], float],
+        metrics: Metrics,
         gap_seconds: float = 0.5,
     ) -> None:
         self._tasks = tasks
         self._gap_seconds = gap_seconds
-        self._take = take
-        self._known = known
+        self._board = board
         self._clock = clock
+        self._metrics = metrics
         self._lock = asyncio.Lock()
         self._began_at: float | None = None
         self._listed_at: float | None = None
@@ -109,12 +111,21 @@ class Relist:
                 await asyncio.sleep(max(0.0, self._began_at + self._gap_seconds - self._clock()))
             began_at = self._clock()
             # Only what was known before the list can be missed by it: what appears meanwhile is newer than the list.
-            known = self._known()
+            known = frozenset(self._board.store.uids)
             self._began_at = began_at
-            found = await self._tasks.list()
-            await self._take(found, known - {task.metadata.uid for task in found})
+            found = await self._list()
+            await self._board.observe_all(found, known - {task.metadata.uid for task in found})
             self._listed_at = began_at
             self.ready.set()
+
+    async def _list(self) -> Sequence[RepackageTask]:
+        try:
+            found = await self._tasks.list()
+        except KubeError:
+            self._metrics.relists.labels("failed").inc()
+            raise
+        self._metrics.relists.labels("succeeded").inc()
+        return found
 
     async def run(self, *, seconds: float) -> None:
         """Refresh for ever; at first, until it succeeds once, every second or so."""

@@ -82,6 +82,8 @@ async def _is_welcome(websocket: WebSocket, services: Services) -> bool:
 async def _refusal(services: Services, uid: str | None) -> Close | None:
     if services.is_draining:
         return Close(CloseCode.RESTART, "restarting")
+    if not services.relist.ready.is_set():
+        return Close(CloseCode.TRY_LATER, "the tasks are not known yet")
     if len(services.hub) >= services.settings.max_connections:
         return Close(CloseCode.SERVER_FULL, "too many connections")
     if uid is not None and not await _is_known(services, uid):

@@ -11,6 +11,9 @@ from repack_dashboard.auth import SAFE_METHODS, is_known_host, is_own_page
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.services import Services
 
+MAX_BODY_BYTES = 1024**2
+"""Largest body of a request that is no file; a spec takes a few kilobytes."""
+_STREAMED = ("/api/v1/uploads", "/api/v1/ingest/")
 _UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -38,7 +41,7 @@ class RequestGuard:
         try:
             refusal = self._refusal(scope)
             if refusal is None:
-                await self._app(scope, receive, counted)
+                await self._app(scope, _limited(scope, receive), counted)
             else:
                 await problems.response(refusal, Request(scope))(scope, receive, counted)
         finally:
@@ -56,6 +59,23 @@ class RequestGuard:
             return None
         hint = "Add its origin to REPACK_DASHBOARD_ALLOWED_ORIGINS."
         return ProblemError(403, "A page of another site may not change anything here.", hint=hint)
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """Bound the body where a route would read it whole into memory; those of files have limits of their own."""
+    if scope["path"].startswith(_STREAMED):
+        return receive
+    left = MAX_BODY_BYTES
+
+    async def bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise ProblemError(413, f"The request is larger than {MAX_BODY_BYTES} bytes.", hint="Send less at once.")
+        return message
+
+    return bounded
 
 
 def _bounded(method: str) -> str:

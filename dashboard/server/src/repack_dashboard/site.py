@@ -73,6 +73,8 @@ class GuardHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("cache-control", "no-store")  # every answer is true for a moment only
             await send(message)
 
         await self._app(scope, receive, guarded)

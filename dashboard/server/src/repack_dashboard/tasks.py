@@ -34,10 +34,7 @@ def routes(services: Services) -> APIRouter:
         after: Annotated[str | None, Query(alias="continue", max_length=512)] = None,
     ) -> TaskList:
         """List tasks, newest first. `phase` takes several, separated by commas; `q` looks into names and sources."""
-        try:
-            return page(services.board.store, wish, limit=limit, after=after)
-        except ValueError as error:
-            raise ProblemError(400, str(error), hint="Ask for the first page again.") from error
+        return await desk.list(wish, limit=limit, after=after)
 
     @router.post("", status_code=201)
     async def create_task(new: NewTask) -> TaskView:
@@ -47,7 +44,7 @@ def routes(services: Services) -> APIRouter:
     @router.get("/{uid}")
     async def read_task(uid: str) -> TaskView:
         """Return one task."""
-        return services.task(uid)
+        return await services.look_for(uid)
 
     @router.delete("/{uid}", status_code=204)
     async def delete_task(uid: str) -> None:
@@ -97,6 +94,17 @@ class Desk:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.board.store
+
+    async def list(self, wish: Filter, *, limit: int, after: str | None) -> TaskList:
+        """Return a part of the tasks; one that is asked for by its name may be newer than our list."""
+        self._services.check_listed()
+        if wish.namespace and wish.name and self._store.find(wish.namespace, wish.name) is None:
+            with contextlib.suppress(KubeError):
+                await self._services.relist.refresh()
+        try:
+            return page(self._store, wish, limit=limit, after=after)
+        except ValueError as error:
+            raise ProblemError(400, str(error), hint="Ask for the first page again.") from error
 
     async def create(self, new: NewTask) -> TaskView:
         """Create the task that a user described."""
