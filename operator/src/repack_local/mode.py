@@ -12,7 +12,8 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Literal, Self
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -46,6 +47,7 @@ class LocalMode:
         home = settings.home
         self.kubeconfig = home / "kubeconfig"
         self._facts_file = home / "run.json"
+        self._ports_file = home / "ports.json"
         self._ingest_token_file = home / "ingest-token"
         self._lock: IO[str] | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -96,10 +98,12 @@ class LocalMode:
         token = _kept_secret(self._ingest_token_file)
         # Ended in the reverse order: nobody decides while the workers end, and they can still tell the dashboard.
         api = await self._start_api()
-        self._start_program(self._dashboard(free_port(self.settings.host, self.settings.port)))
+        self._start_program(self._dashboard(free_port(self.settings.host, self._port("page"))))
         await self._start_cluster(api, ingest_token=token)
         self._start_program(self._operator())
         await self._until_ready()
+        ports = {"page": urlsplit(self.page_url).port, "api": urlsplit(self.api_url).port}
+        await asyncio.to_thread(self._ports_file.write_text, json.dumps(ports))
         self._ready = True
         self._write_facts()
 
@@ -107,7 +111,7 @@ class LocalMode:
         home, settings = self.settings.home, self.settings
         crd = home / "crd.yaml"
         await asyncio.to_thread(crd.write_text, crd_yaml(), encoding="utf-8")
-        options = ApiOptions(crds=(crd,), state=home / "state", host=settings.host, port=settings.api_port)
+        options = ApiOptions(crds=(crd,), state=home / "state", host=settings.host, port=self._port("api"))
         self._api = await self._stack.enter_async_context(EmbeddedApi(options))
         self._api.write_kubeconfig(self.kubeconfig)
         return self._api
@@ -133,6 +137,14 @@ class LocalMode:
         self._supervisors.append(supervisor)
         self._stack.push_async_callback(supervisor.stop)
         supervisor.start()
+
+    def _port(self, name: Literal["page", "api"]) -> int:
+        """Return the port to ask for: the one of the last run where any will do, for Jobs of then know its address."""
+        wanted = self.settings.port if name == "page" else self.settings.api_port
+        last: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            last = json.loads(self._ports_file.read_text())
+        return wanted or last.get(name, 0)
 
     def _take_lock(self) -> None:
         self._lock = (self.settings.home / "lock").open("w")
