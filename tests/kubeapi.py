@@ -228,7 +228,7 @@ def embedded_server() -> Iterator[Server]:
 
     async def start() -> RunningApi:
         running = await stack.enter_async_context(embedded_api())
-        jobs = asyncio.create_task(JobController(running.api.objects).run())
+        jobs = asyncio.create_task(JobController(running.api.objects, backoff_seconds=0.05).run())
         stack.callback(jobs.cancel)
         return running
 

@@ -28,7 +28,7 @@ async def test_kopf_watches_indexes_and_stops() -> None:
             authority = cluster["certificate-authority-data"]
             return kopf.ConnectionInfo(server=running.address, ca_data=authority, scheme="Bearer", token=running.token)
 
-        @kopf.index("batch", "v1", "jobs", registry=registry)
+        @kopf.index("batch", "v1", "jobs", id="jobs", registry=registry)
         def jobs(name: str, **_: Any) -> dict[str, int]:
             return {name: 1}
 

@@ -131,7 +131,7 @@ def _remove(old: Object, mine: Object, fields: Object, entries: list[Object], ma
     held = {path for e in entries if _is_applier(e) and e["manager"] != manager for path in _leaves(e["fieldsV1"])}
     gone = set(_leaves(mine)) - set(_leaves(fields)) - held
     result = json.loads(json.dumps(old))
-    for path in sorted(gone, key=len, reverse=True):
+    for path in sorted(gone, key=lambda path: (path[-1] != ".", -len(path))):  # whole items before their fields
         *way, last = path[:-1] if path[-1] == "." else path
         parent = _get(result, tuple(way))
         if last.startswith("f:") and isinstance(parent, dict):

@@ -97,12 +97,12 @@ class Rules:
 
 def _evaluate(rule: _Rule, new: Any, old: Any) -> str | None:
     """Return None where the rule holds, else what to say."""
-    activation = {"self": json_to_cel(new)}
-    if rule.transition:
-        activation["oldSelf"] = json_to_cel(old)
     try:
+        activation = {"self": json_to_cel(new)}
+        if rule.transition:
+            activation["oldSelf"] = json_to_cel(old)
         holds = rule.program.evaluate(activation)
-    except celpy.CELEvalError as error:
+    except (celpy.CELEvalError, ValueError) as error:  # a ValueError tells of a number that CEL cannot hold
         return f"rule: {rule.expression}: {error}"
     return None if holds else rule.message
 
