@@ -20,7 +20,8 @@ export default defineConfig({
     },
   },
   test: {
-    environment: "happy-dom",
+    // Pure modules need no page; a test of components asks for happy-dom in its first line.
+    environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
   },
 });

@@ -1,6 +1,6 @@
 import { Button, Checkbox, Modal, SegmentedControl, Skeleton, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { type ApiError, api, toApiError } from "../api/client";
 import type { Arch, ClientConfig, Source } from "../api/types";
@@ -70,8 +70,13 @@ function Form({ config }: { config: ClientConfig }) {
     if (create.isError) create.reset();
   };
 
+  const form = useRef<HTMLFormElement>(null);
+  // The dialog was open before the settings came, so it could not find where the work begins.
+  useEffect(() => form.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(), []);
+
   return (
     <form
+      ref={form}
       className={styles.form}
       onSubmit={(event) => {
         event.preventDefault();

@@ -36,8 +36,7 @@ export function understand(pasted: string): Understood {
 function unwrap(pasted: string): string {
   return pasted
     .trim()
-    .replace(/^[<("'“「《]+|[>)"'”」》]+$/g, "")
-    .replace(/[,;，。；]+$/, "")
+    .replace(/^[<("'“「《]+|[>)"'”」》,;，。；]+$/g, "")
     .trim();
 }
 

@@ -212,7 +212,7 @@ export const en = {
 
   "failure.title": "Failed",
   "failure.cancelled": "This task was cancelled",
-  "failure.hint": "What to do",
+  "failure.hint": "What to do:",
   "failure.details": "Details from the server",
   "failure.retrying": "The last attempt failed; it is tried again",
 

@@ -209,7 +209,7 @@ export const zhCN: Record<keyof typeof en, string> = {
 
   "failure.title": "失败",
   "failure.cancelled": "任务已取消",
-  "failure.hint": "怎么办",
+  "failure.hint": "怎么办：",
   "failure.details": "服务器返回的详情",
   "failure.retrying": "上一次尝试失败，正在重试",
 

@@ -199,6 +199,7 @@ function open(state: Connection, env: Environment, refreshToken = false): Step {
 }
 
 function hello(state: Connection, pingInterval: number | undefined, env: Environment): Step {
+  if (state.link.kind !== "opening") return [state, []];
   const interval = Math.min(pingInterval ?? env.options.heartbeatInterval, env.options.heartbeatInterval);
   const link: Link = {
     kind: "open",

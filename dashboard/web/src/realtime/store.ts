@@ -8,8 +8,9 @@ import { type AllSnapshot, isAllSnapshot, type ServerMessage, type SnapshotEntry
 
 interface Known {
   task: TaskView;
-  /** Number of its last event; an older one that comes late changes nothing. */
+  /** Number of its last event, and of which numbering; an older one that comes late changes nothing. */
   seq: number;
+  epoch: string;
 }
 
 export interface TasksSnapshot {
@@ -23,7 +24,6 @@ export class TaskStore {
   private readonly known = new Map<string, Known>();
   private incoming: SnapshotEntry[] = [];
   private loaded = false;
-  private epoch: string | null = null;
   private shown: TasksSnapshot = { tasks: [], loaded: false };
   private health: OperatorHealth = { state: "Unknown" };
   private stale = false;
@@ -80,7 +80,11 @@ export class TaskStore {
   offer(task: TaskView): void {
     const had = this.known.get(task.uid);
     if (had && isOlder(task, had.task)) return;
-    this.known.set(task.uid, { task: keepProgress(task, had?.task), seq: had?.seq ?? 0 });
+    this.known.set(task.uid, {
+      task: keepProgress(task, had?.task),
+      seq: had?.seq ?? 0,
+      epoch: had?.epoch ?? "",
+    });
     this.stale = true;
     this.changed();
   }
@@ -90,24 +94,26 @@ export class TaskStore {
     this.incoming = part === 1 ? [...message.data] : [...this.incoming, ...message.data];
     if (part < (message.parts ?? 1)) return;
     this.known.clear();
-    for (const entry of this.incoming) this.known.set(entry.task_id, { task: entry.data, seq: entry.seq });
+    const { epoch } = message;
+    for (const entry of this.incoming) {
+      this.known.set(entry.task_id, { task: entry.data, seq: entry.seq, epoch });
+    }
     this.incoming = [];
-    this.epoch = message.epoch;
     this.loaded = true;
     this.stale = true;
   }
 
   private put(uid: string, task: TaskView, seq: number, epoch: string): void {
     const had = this.known.get(uid);
-    if (had && this.epoch === epoch && seq < had.seq) return;
-    this.known.set(uid, { task: keepProgress(task, had?.task), seq });
+    if (had?.epoch === epoch && seq < had.seq) return;
+    this.known.set(uid, { task: keepProgress(task, had?.task), seq, epoch });
     this.stale = true;
   }
 
   private progress(uid: string, progress: Progress, seq: number): void {
     const had = this.known.get(uid);
     if (!had || !isNewerProgress(progress, had.task.progress)) return;
-    this.known.set(uid, { task: { ...had.task, progress }, seq: Math.max(seq, had.seq) });
+    this.known.set(uid, { ...had, task: { ...had.task, progress }, seq: Math.max(seq, had.seq) });
     this.stale = true;
   }
 

@@ -25,7 +25,7 @@ export function FailureNote({ task }: { task: TaskView }) {
         </strong>
         {message && <span className={`${styles.message} ${styles.plain}`}>{message}</span>}
         <span className={styles.plain}>
-          <strong>{t("failure.hint")}: </strong>
+          <strong>{t("failure.hint")} </strong>
           {language === "en" && hint ? hint : hintText(reason, hint, t)}
         </span>
       </div>

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { translator } from "../i18n";
+import { read } from "./LinkField";
+
+const t = translator("en");
+const now = (text: string) => read(text, ["URL", "Upload"], t);
+
+test("what the workers cannot fetch yet is recognised and said honestly", () => {
+  expect(now("langgenius/openai@0.2.7")).toMatchObject({
+    source: null,
+    says: expect.stringMatching(/later version/),
+  });
+  expect(now("https://github.com/a/b")).toMatchObject({
+    source: null,
+    says: expect.stringMatching(/a\/b.*later version/),
+  });
+});
+
+test("an asset of a GitHub release is fetched from its address", () => {
+  const link = "https://github.com/a/b/releases/download/v1/x.difypkg";
+  expect(now(link)).toEqual({ source: { type: "URL", url: { url: link } }, says: t("create.link.url") });
+});
+
+test("what is offered is taken as what it is", () => {
+  const reading = read("langgenius/openai@0.2.7", ["URL", "Marketplace"], t);
+  expect(reading).toMatchObject({
+    source: { type: "Marketplace" },
+    says: "Plugin of the Marketplace: langgenius/openai@0.2.7",
+  });
+  expect(read("langgenius/openai", ["Marketplace"], t).says).toMatch(/Which version/);
+});
+
+test("nothing says nothing, a local path asks for an upload", () => {
+  expect(now("")).toEqual({ source: null, says: null });
+  expect(now("C:\\x.difypkg").says).toMatch(/Upload the file/);
+});

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { aTask } from "../builders";
+import {
+  countGroups,
+  type Filter,
+  fromSearch,
+  hasGroup,
+  isFiltering,
+  matching,
+  NO_FILTER,
+  toggleGroup,
+  toSearch,
+} from "./filters";
+
+describe("filter and address", () => {
+  test.each([
+    "",
+    "q=openai",
+    "phase=Running,Failed",
+    "platform=arm64",
+    "q=a+b&phase=Succeeded&platform=universal",
+    "q=%E6%8F%92%E4%BB%B6",
+  ])("%s survives the way there and back", (search) => {
+    expect(toSearch(fromSearch(search))).toBe(search);
+  });
+
+  test("what nobody can filter by is left out", () => {
+    expect(fromSearch("phase=Running,Dreaming&platform=sparc")).toMatchObject({
+      phases: new Set(["Running"]),
+      platform: null,
+    });
+  });
+
+  test("other parts of the address are kept", () => {
+    expect(toSearch({ ...NO_FILTER, q: "x" }, "plugin=y&q=old")).toBe("plugin=y&q=x");
+  });
+});
+
+describe("groups of phases", () => {
+  test("are switched on and off as a whole, several at once", () => {
+    const failed = toggleGroup(NO_FILTER, "failed");
+    const both = toggleGroup(failed, "active");
+    expect(hasGroup(both, "failed") && hasGroup(both, "active")).toBe(true);
+    expect(toggleGroup(toggleGroup(both, "active"), "failed").phases.size).toBe(0);
+  });
+
+  test("count every task once, dry runs not at all", () => {
+    const tasks = [
+      aTask({ phase: "Queued" }),
+      aTask({ phase: "Suspended" }),
+      aTask({ phase: "Failed" }),
+      aTask({ phase: "Failed", spec: { dryRun: true } }),
+    ];
+    expect(countGroups(tasks)).toEqual({ active: 2, succeeded: 0, failed: 1, cancelled: 0 });
+  });
+});
+
+describe("matching", () => {
+  const named = (author: string, name: string, uid: string) =>
+    aTask({ uid, name: `task-${uid}`, status: { plugin: { author, name } } });
+  const tasks = [
+    named("langgenius", "openai", "1"),
+    named("acme", "open-data", "2"),
+    named("acme", "email", "3"),
+  ];
+  const found = (filter: Partial<Filter>) =>
+    matching(tasks, { ...NO_FILTER, ...filter }).map((task) => task.uid);
+
+  test("takes parts of words, in any order, without regard to case", () => {
+    expect(found({ q: "OPEN" })).toEqual(["1", "2"]);
+    expect(found({ q: "data acme" })).toEqual(["2"]);
+    expect(found({ q: "task-3" })).toEqual(["3"]);
+  });
+
+  test("looks at phase and platform", () => {
+    expect(found({ phases: new Set(["Failed"]) })).toEqual([]);
+    expect(found({ platform: "arm64" })).toEqual([]);
+    expect(found({ platform: "amd64", phases: new Set(["Running"]) })).toEqual(["1", "2", "3"]);
+  });
+
+  test("a task that no operator has seen is pending", () => {
+    const fresh = { ...aTask(), status: {} };
+    expect(matching([fresh], { ...NO_FILTER, phases: new Set(["Pending"]) })).toEqual([fresh]);
+  });
+
+  test("blank words are no filter", () => {
+    expect(isFiltering({ ...NO_FILTER, q: "  " })).toBe(false);
+    expect(isFiltering({ ...NO_FILTER, platform: "amd64" })).toBe(true);
+  });
+});
