@@ -158,7 +158,9 @@ def _cancel(seen: Situation) -> Decision | None:
         return Decision(status=stopping.status, actions=doomed, wake_at=wake_at)
     stopped = seen.attempt > 0 and seen.attempt not in seen.recorded
     record = record_of_stop(seen.job, seen.pod, reason=CANCELLED, now=seen.now) if stopped else None
-    record = record and record.model_copy(update={"attempt": seen.attempt})
+    if record is not None:
+        name = job_name(seen.task.metadata.name, attempt=seen.attempt)
+        record = record.model_copy(update={"attempt": seen.attempt, "job": name})
     return _to(seen, Phase.CANCELLED, CANCELLED, "The user cancelled the task.", record=record)
 
 
@@ -241,7 +243,8 @@ def _next_attempt(seen: Situation) -> Decision:
         return _wait(seen, Phase.PENDING, "Waiting", "Something of an earlier attempt is still being ended.")
     if refusal is not None and seen.now < refusal.retry_at:
         held = _wait(seen, Phase.QUEUED, refusal.reason, sentence(refusal.message))
-        return Decision(status=held.status, wake_at=refusal.retry_at)
+        unwritten = held.status is None and task.phase is None
+        return Decision(status=held.status, wake_at=held.wake_at if unwritten else refusal.retry_at)
     if not seen.slot.free:
         return _queue(seen)
     starved = sum(1 for record in seen.failures if record.reason == Reason.OOM_KILLED.value)

@@ -130,7 +130,8 @@ def _conditions(old: Status, change: Change, *, generation: int | None, now: dat
 
 def sentence(message: str, reason: Reason | None = None, *, hint: str | None = None) -> str:
     """Return the text of `status.message`: what happened and, at its end, what to do."""
-    text = with_hint(message, hint or (REASONS[reason].hint if reason else ""))
+    ended = message if message.endswith((".", "!", "?", "…", "。")) else f"{message}."
+    text = with_hint(ended, hint or (REASONS[reason].hint if reason else ""))
     return sanitize(text, limit=2 * MAX_MESSAGE)
 
 

@@ -100,3 +100,15 @@ async def test_an_operator_that_starts_before_the_api_server_waits_for_it(tmp_pa
         await starting
 
         await bench.phase("demo", "Running")
+
+
+async def test_an_operator_can_be_stopped_while_the_api_server_is_away(tmp_path: Path) -> None:
+    async with a_bench_behind_a_relay(tmp_path, history=10_000) as (bench, relay):
+        await bench.start_operator()
+        await bench.create_task("demo")
+        await bench.phase("demo", "Running")
+        relay.cut()
+        await bench.wish("demo", desiredState="Cancelled")
+        await asyncio.sleep(1)
+
+        await asyncio.wait_for(bench.stop_operator(), timeout=10)
