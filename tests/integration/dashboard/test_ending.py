@@ -42,6 +42,15 @@ async def test_a_drain_says_goodbye_closes_everybody_with_1012_and_is_not_ready_
     assert code == 1012
 
 
+async def test_a_server_that_ends_drains_first(tmp_path: Path, api: FakeTaskApi) -> None:
+    async with a_dashboard(tmp_path, api=api) as dashboard, dashboard.socket("/ws/tasks?v=1") as socket:
+        await messages(socket, 2)
+        dashboard.server.should_exit = True
+        goodbye = await next_message(socket)
+        assert (goodbye["type"], goodbye["retry_after_ms"] >= 500) == ("goaway", True)
+        assert await close_code(socket) == 1012
+
+
 async def test_the_server_ends_although_a_client_never_answers(tmp_path: Path, api: FakeTaskApi) -> None:
     async with a_dashboard(tmp_path, api=api) as dashboard:
         host, _, port = dashboard.address.partition(":")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builders import a_task_object
 from fakes.task_api import FakeTaskApi
+from repack_dashboard.protocol import TaskWebSocket
 from running_dashboard import (
     Dashboard,
     a_dashboard,
@@ -28,6 +29,11 @@ def large_task(sequence: int) -> dict[str, object]:
     """Return a task of about 64 KB, so that few events fill every buffer on the way."""
     labels = {f"label-{n}": LARGE for n in range(16)}
     return a_task_object(status={"sequence": sequence, "phase": "Running"}, metadata={"labels": labels})
+
+
+def open_sockets(dashboard: Dashboard) -> int:
+    """Return how many WebSockets the server itself still has."""
+    return sum(isinstance(connection, TaskWebSocket) for connection in dashboard.server.server_state.connections)
 
 
 @contextlib.asynccontextmanager
@@ -73,6 +79,21 @@ async def test_a_stalled_reader_delays_nobody_and_is_closed_as_a_slow_consumer(
         assert await dashboard.metric("repack_ws_slow_consumers_total") == 1
         await until(lambda: len(dashboard.services.hub) == 10, "the stalled reader is gone")
         assert await dashboard.metric('repack_ws_disconnects_total{code="4008",initiator="server"}') == 1
+        # Its line is cut too, although it never takes what the kernel holds for it.
+        await until(lambda: open_sockets(dashboard) == 10, "the stalled reader's line is cut", seconds=9)
+
+
+async def test_the_server_ends_although_a_stalled_reader_holds_back_its_data(tmp_path: Path, api: FakeTaskApi) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with a_dashboard(tmp_path, api=api) as dashboard:
+            await stack.enter_async_context(a_stalled_reader(dashboard, "/ws/tasks?v=1"))
+            (client,) = dashboard.services.hub.clients
+            sequence = 0
+            while not client.sink.waiting:
+                sequence += 1
+                await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
+            ending = time.monotonic()
+        assert time.monotonic() - ending < 8
 
 
 async def test_a_slow_reader_that_reads_again_finds_code_4008_behind_what_it_got(
