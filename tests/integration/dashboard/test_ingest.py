@@ -110,6 +110,15 @@ async def test_fields_and_kinds_of_a_newer_sender(dashboard: Dashboard) -> None:
     assert (nonsense.status_code, nonsense.headers["content-type"]) == (422, "application/problem+json")
 
 
+async def test_an_event_that_cannot_be_read_does_not_hold_up_the_others(dashboard: Dashboard) -> None:
+    odd = a_task_object(uid="uid-odd", spec={"targets": "everything"})
+    good = a_task_object(uid="uid-good", name="good")
+    ack = await dashboard.ingest(from_operator(observed(odd), {"kind": "of-tomorrow"}, observed(good), heartbeat()))
+    assert ack["accepted"] == 2
+    assert (await dashboard.http.get("/api/v1/tasks/uid-good")).status_code == 200
+    assert await dashboard.metric('repack_ingest_events_total{kind="unknown",result="unreadable"}') == 2
+
+
 async def test_the_whole_log_replaces_the_spool(dashboard: Dashboard) -> None:
     await dashboard.ingest(from_worker("uid-1", logged(1, 3)))
     lines = "\n".join(f'{{"n":{n},"ts":"2026-11-23T06:00:00Z","text":"whole {n}"}}' for n in (1, 2, 3))

@@ -1,9 +1,11 @@
 """Route: batches of the operator and of the workers, taken once and acknowledged always."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
@@ -33,6 +35,8 @@ from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.services import Services
 from repack_kube.errors import KubeError
 
+log = structlog.get_logger("repack.dashboard")
+
 MAX_BATCH_BYTES = 32 * 1024**2
 _BATCH: TypeAdapter[OperatorBatch | WorkerBatch] = TypeAdapter(IngestBatch)
 _BODY = {
@@ -61,12 +65,11 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.post("/events", openapi_extra=_BODY)
     async def events(request: Request) -> IngestAck:
         """Take a batch. It may be sent again until it is acknowledged: what is known already is recognised."""
-        body = await _read(request, MAX_BATCH_BYTES)
-        try:
-            batch = _BATCH.validate_json(body, extra="ignore")  # of a newer sender we take what we understand
-        except ValidationError as error:
-            raise RequestValidationError(error.errors(include_url=False)) from error
+        batch, unreadable = read_batch(await _read(request, MAX_BATCH_BYTES))
         services.metrics.ingest_batches.labels(batch.sender).inc()
+        if unreadable:
+            services.metrics.ingest_events.labels("unknown", "unreadable").inc(unreadable)
+            log.warning("events that cannot be read were left out", sender=batch.sender, events=unreadable)
         if isinstance(batch, OperatorBatch):
             return await intake.take_operators(batch)
         return await intake.take_workers(batch)
@@ -200,6 +203,26 @@ def tell_health(services: Services) -> None:
     """Tell everybody who hears all tasks how the operator is."""
     message = OperatorHealthChanged(data=services.operator.health)
     services.hub.tell(ALL_TASKS, frame(message), kind="operator.health")
+
+
+def read_batch(body: bytes) -> tuple[OperatorBatch | WorkerBatch, int]:
+    """Return a batch, and how many of its events cannot be read: those must not hold up the others.
+
+    Of a newer sender what we understand is taken: unknown fields are ignored, unknown kinds left out.
+
+    Raises:
+        RequestValidationError: this is no batch.
+    """
+    try:
+        return _BATCH.validate_json(body, extra="ignore"), 0
+    except ValidationError as error:
+        places = [part["loc"] for part in error.errors(include_url=False, include_context=False)]
+        bad = {place[2] for place in places if len(place) > 2 and place[1] == "events" and isinstance(place[2], int)}
+        if not bad or any(len(place) < 3 or place[2] not in bad for place in places):
+            raise RequestValidationError(error.errors(include_url=False)) from error
+    batch = json.loads(body)
+    batch["events"] = [event for number, event in enumerate(batch["events"]) if number not in bad]
+    return _BATCH.validate_python(batch, extra="ignore"), len(bad)
 
 
 async def _read(request: Request, limit: int) -> bytes:
