@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from fakes.task_api import FakeTaskApi
 from repack_dashboard.app import make_app, make_services
 from repack_dashboard.background import drain
+from repack_dashboard.cluster import TaskApi
 from repack_dashboard.server import Server, make_server
 from repack_dashboard.services import Services
 from repack_dashboard.settings import Settings
@@ -27,10 +28,11 @@ SENDER = {"Authorization": f"Bearer {TOKEN}"}
 class Dashboard:
     """A running dashboard, and clients for it."""
 
-    def __init__(self, services: Services, server: Server, api: FakeTaskApi) -> None:
+    def __init__(self, services: Services, server: Server, api: TaskApi) -> None:
         self.services = services
         self.server = server
-        self.api = api
+        self.api = cast("FakeTaskApi", api)
+        """What most tests change the cluster by; not there where a real one was given."""
         self.address = f"127.0.0.1:{server.port}"
         self.http = httpx.AsyncClient(base_url=f"http://{self.address}", trust_env=False, timeout=20)
 
@@ -52,7 +54,7 @@ class Dashboard:
 
 @contextlib.asynccontextmanager
 async def a_dashboard(
-    folder: Path, *, api: FakeTaskApi | None = None, has_our_protocol: bool = True, **settings: Any
+    folder: Path, *, api: TaskApi | None = None, has_our_protocol: bool = True, **settings: Any
 ) -> AsyncIterator[Dashboard]:
     """Run a dashboard until the block ends; without our protocol its clients are served through a queue."""
     api = api or FakeTaskApi()
