@@ -158,6 +158,8 @@ class Emitter:
         self._batch = 0
         self._dashboard: str | None = None
         self._beat_due_at = 0.0
+        self._in_flight: list[dict[str, Any]] = []
+        """What was sent and not acknowledged yet; told once more at the end of the process."""
 
     async def run(self) -> None:
         """Send for ever; ends by cancellation."""
@@ -171,10 +173,11 @@ class Emitter:
         """Send what waits now, for at most so long; for the end of the process."""
         try:
             async with asyncio.timeout(seconds), httpx.AsyncClient(timeout=seconds, trust_env=False) as client:
+                await self._deliver(client, self._in_flight)
                 while len(self._source.outbox):  # bounded by the timeout
                     await self._deliver(client, self._source.outbox.take(self._source.tasks, room=MAX_BATCH_EVENTS))
         except TimeoutError:
-            log.warning("the dashboard was not told the last steps", waiting=len(self._source.outbox))
+            log.info("the dashboard is away; it will be told everything by the next operator")
 
     async def _wait(self) -> None:
         patience = max(self._beat_due_at - monotonic(), 0)
@@ -200,6 +203,7 @@ class Emitter:
         if not events:
             return
         self._batch += 1
+        self._in_flight = events
         batch = {"sender": "operator", **vars(self._sender), "batch": self._batch, "events": events}
         content, started, backoff = json.dumps(batch), monotonic(), _FIRST_BACKOFF
         try:
@@ -208,9 +212,11 @@ class Emitter:
                 await asyncio.sleep(backoff * random.uniform(0.8, 1.2))  # noqa: S311
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
         except _RefusedError as error:
+            self._in_flight = []
             self._metrics.emit_refused.inc()
             log.error("the dashboard refused a batch for good", answer=str(error))
             return
+        self._in_flight = []
         self._metrics.emit_lag.observe(monotonic() - started)
         self._metrics.emit_sent.inc(len(events))
         self._acknowledged(ack)

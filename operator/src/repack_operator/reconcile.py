@@ -25,7 +25,7 @@ from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
 from repack_operator.settings import Settings
 from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation
-from repack_operator.slots import Slots
+from repack_operator.slots import Slot, Slots
 from repack_operator.status import merge_patch
 from repack_operator.workqueue import WorkQueue
 
@@ -164,7 +164,7 @@ class Reconciler:
             await self._carry_out(key, task, decision)
             if any(isinstance(action, DeleteTask) for action in decision.actions):
                 return
-        self.queue.retry(key)
+        raise RuntimeError(f"{_TURNS} turns and still something to do: {self.observed.task(key)}")
 
     def _decide(self, key: Key, body: Object, *, looked_for: int | None) -> tuple[RepackageTask, Decision]:
         """Decide and book the slot in one go: no other task can be looked at in between."""
@@ -179,7 +179,7 @@ class Reconciler:
             now=self._now(),
             jobs=self.observed.jobs_of(uid),
             pods=self.observed.pods_of(uid),
-            slot=self.slots.ask(key, task),
+            slot=self.slots.ask(key, task) if uid not in self.observed.tasks_with_live_jobs() else Slot(free=False),
             refusal=self._refusals.get(uid),
             looked_for=looked_for,
             default_ttl_seconds=self._settings.default_ttl_seconds,
@@ -188,7 +188,7 @@ class Reconciler:
         final = task.phase is not None and task.phase.is_final
         decision = unreadable(seen, complaint) if complaint and not final else decide(seen)
         if not decision.queued:
-            self.slots.leave(key)
+            self.slots.leave(key)  # it runs, rests, or has ended
         if any(isinstance(action, CreateJob) for action in decision.actions):
             self.slots.reserve(key, uid)
         return task, decision

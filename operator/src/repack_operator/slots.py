@@ -3,7 +3,7 @@
 Fair sharing between namespaces, ageing and weights take the place of `rank` when they come; nothing else asks it.
 """
 
-import heapq
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,8 @@ _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 """Positions are told in steps, so that a long queue does not rewrite every status with every task that ends."""
 POSITION_SECONDS = 30.0
 """A position that was told is not told anew before so long."""
+Rank = tuple[int, datetime, str]
+"""Sorts the queue."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -28,7 +30,7 @@ class Slot:
     total: int = 0
 
 
-def rank(task: RepackageTask) -> tuple[int, datetime, str]:
+def rank(task: RepackageTask) -> Rank:
     """Return the sort key of a waiting task: higher priority first, then the older one."""
     created = task.metadata.creation_timestamp
     return (-task.spec.priority, created or _NEVER, task.metadata.uid)
@@ -41,7 +43,9 @@ class Slots:
         self.total = total
         self._observed = observed
         self._clock = clock
-        self._waiting: dict[Key, tuple[tuple[int, datetime, str], str]] = {}
+        self._ranks: dict[Key, Rank] = {}
+        self._order: list[tuple[Rank, Key]] = []
+        """The queue, first one first."""
         self._reserved: set[str] = set()
         self._told: dict[Key, tuple[float, int]] = {}
 
@@ -53,24 +57,26 @@ class Slots:
     @property
     def waiting(self) -> int:
         """Number of tasks that wait for a slot."""
-        return len(self._waiting)
+        return len(self._order)
 
     def wait(self, key: Key, task: RepackageTask) -> None:
         """Put a task into the queue, or note its changed priority."""
-        self._waiting[key] = (rank(task), task.metadata.uid)
+        new = rank(task)
+        if self._ranks.get(key) != new:
+            self._drop(key)
+            self._ranks[key] = new
+            insort(self._order, (new, key))
 
     def leave(self, key: Key) -> None:
         """Take a task out of the queue."""
-        self._waiting.pop(key, None)
+        self._drop(key)
         self._told.pop(key, None)
 
     def ask(self, key: Key, task: RepackageTask) -> Slot:
         """Say whether a task may start now. It counts as waiting from now on, until it leaves."""
         self.wait(key, task)
-        holders = self._observed.tasks_with_live_jobs() | self._reserved
-        mine = self._waiting[key][0]
-        ahead = sum(1 for other, uid in self._waiting.values() if other < mine and uid not in holders)
-        free = self.total - len(holders - {task.metadata.uid})
+        ahead = bisect_left(self._order, (self._ranks[key], key))
+        free = self.total - self.in_use
         return Slot(free=ahead < free, position=self._sticky(key, ahead + 1), total=self.total)
 
     def reserve(self, key: Key, uid: str) -> None:
@@ -84,8 +90,12 @@ class Slots:
 
     def next_keys(self) -> list[Key]:
         """Return the tasks that may start now, the first in the queue first."""
-        free = max(self.total - self.in_use, 0)
-        return heapq.nsmallest(free, self._waiting, key=lambda key: self._waiting[key][0])
+        return [key for _, key in self._order[: max(self.total - self.in_use, 0)]]
+
+    def _drop(self, key: Key) -> None:
+        old = self._ranks.pop(key, None)
+        if old is not None:
+            del self._order[bisect_left(self._order, (old, key))]
 
     def _sticky(self, key: Key, position: int) -> int:
         coarse = max((step for step in _STEPS if step <= position), default=1)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from fakes.job_controller import runs
+from fakes.job_controller import JobController, runs
 from operator_bench import Bench
 from repack_kube.client import Cluster
+from repack_kube.resources import Object
 
 WRITES = ("create", "patch", "patch_status", "delete")
 
@@ -101,7 +102,13 @@ async def test_a_crash_while_suspending_never_runs_two_jobs(bench: Bench, writes
 
 
 async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Bench, tmp_path: Path) -> None:
-    bench.player.default = runs
+    killed = asyncio.Event()
+
+    async def runs_after_the_kill(controller: JobController, job: Object) -> None:
+        await killed.wait()
+        await controller.start(job)
+
+    bench.player.default = runs_after_the_kill
     first = operator_process(bench, tmp_path)
     try:
         await bench.create_task("demo")
@@ -110,6 +117,7 @@ async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Be
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
+        killed.set()
     second = operator_process(bench, tmp_path)
     try:
         task = await bench.phase("demo", "Running")
