@@ -95,6 +95,9 @@ def test_leaving_a_selection_looks_like_a_deletion(kube: Kube) -> None:
         ("DELETED", "a"),
         ("ADDED", "b"),
     ]
+    added, deleted, _ = (e["object"]["metadata"] for e in seen)
+    assert deleted["labels"] == {"kind": "x"}, "the last state that was selected is shown"
+    assert int(deleted["resourceVersion"]) > int(added["resourceVersion"])
 
 
 def test_one_object_is_watched_by_its_name(kube: Kube) -> None:

@@ -34,7 +34,10 @@ class JobPlan:
     delete: list[str] = field(default_factory=list)
     release: list[str] = field(default_factory=list)
     failures: int = 0
-    """Pods newly seen to have failed, ignored ones included: each makes the next replacement wait longer."""
+    """Pods newly seen to have failed: each makes the next replacement wait longer.
+
+    Ignored ones are left out, unlike in Kubernetes (#130881): here they were lost by a restart, which is no failure.
+    """
     wake_at: datetime | None = None
 
 
@@ -104,10 +107,10 @@ def _count(plan: JobPlan, job: Object, pods: Sequence[Object]) -> Ending | None:
             continue
         if suspended and "deletionTimestamp" in metadata:
             continue  # deleted by us: neither a failure nor a success
-        plan.failures += 1
         action, message = failure_action(job, pod)
         if action == "Ignore":
             continue
+        plan.failures += 1
         _number(plan.status, "failed", plan.status.get("failed", 0) + 1)
         if action == "FailJob":
             ending = Ending("PodFailurePolicy", message)

@@ -94,6 +94,9 @@ class JobController:
             # Written by somebody else meanwhile, or going: look again soon.
             log.debug("a Job could not be brought on", job=place[1], error=error.message)
             self._look_at(place, self._clock() + timedelta(seconds=0.2))
+        except Exception:
+            log.exception("the Job controller failed", job=place[1])
+            self._look_at(place, self._clock() + timedelta(seconds=5))
 
     def _sync(self, place: _Name) -> None:
         entry = self._objects.storage.get(JOBS.key, *place)

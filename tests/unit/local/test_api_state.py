@@ -1,14 +1,17 @@
 """What the embedded API keeps over restarts, whom it lets in, and where it listens."""
 
 import asyncio
+import json
 import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from builders import a_task_object
 from embedded import CRD, embedded_api
@@ -109,6 +112,41 @@ async def test_a_definition_that_changed_is_renewed_at_the_start(tmp_path: Path)
         assert tasks_of(api).short_names == ("old",)
     async with EmbeddedApi(ApiOptions(crds=(CRD,), state=state)) as api:
         assert tasks_of(api).short_names == ("rpt",)
+
+
+async def test_a_task_of_an_older_definition_gets_the_defaults_of_the_new_one(tmp_path: Path) -> None:
+    definition = yaml.safe_load(CRD.read_text())
+    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["dryRun"]
+    spec["x-kubernetes-validations"] = [r for r in spec["x-kubernetes-validations"] if "dryRun" not in r["rule"]]
+    old = tmp_path / "crd.yaml"
+    old.write_text(yaml.safe_dump(definition))
+    state = tmp_path / "state"
+    async with EmbeddedApi(ApiOptions(crds=(old,), state=state)) as api:
+        made = api.objects.create(tasks_of(api), "default", a_new_task("old"))
+        assert "dryRun" not in made.obj["spec"]
+    async with EmbeddedApi(ApiOptions(crds=(CRD,), state=state)) as api:
+        assert api.objects.get(tasks_of(api), "default", "old").obj["spec"]["dryRun"] is False
+        patched, _ = api.objects.patch(
+            tasks_of(api), ("default", "old"), {"spec": {"priority": 1}}, media_type="application/merge-patch+json"
+        )
+        assert patched.obj["metadata"]["generation"] == 2
+
+
+async def test_a_quiet_watch_ends_with_a_bookmark() -> None:
+    async with embedded_api() as running:
+
+        def watch() -> list[dict[str, Any]]:
+            with client_of(running.kubeconfig_path) as client:
+                path = "/apis/dify-repack.io/v1alpha1/repackagetasks"
+                query = {"watch": "1", "timeoutSeconds": "3", "allowWatchBookmarks": "true", "resourceVersion": "2"}
+                return [json.loads(line) for line in client.get(path, params=query).text.splitlines()]
+
+        running.api.objects.create(NAMESPACES, "", {"metadata": {"name": "elsewhere"}})
+        events = await asyncio.to_thread(watch)
+        assert [event["type"] for event in events] == ["BOOKMARK"]
+        assert events[0]["object"]["kind"] == "RepackageTask"
+        assert int(events[0]["object"]["metadata"]["resourceVersion"]) == running.api.storage.version
 
 
 async def test_a_body_above_the_limit_is_refused() -> None:

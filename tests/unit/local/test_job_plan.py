@@ -50,6 +50,15 @@ def test_a_failed_pod_is_replaced_after_the_pause() -> None:
     assert plan_job(a_job(waiting.status), released, now=later, not_before=later).create
 
 
+def test_a_lost_pod_that_is_ignored_is_replaced_at_once() -> None:
+    pod = a_pod("Failed", exit_code=137)
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    plan = plan_job(a_job(STARTED, backoffLimit=0, podFailurePolicy={"rules": rules}), [pod], now=NOW)
+    assert (plan.create, plan.failures, plan.release) == (True, 0, ["p"])
+    assert "failed" not in plan.status
+
+
 def test_a_pod_is_counted_once() -> None:
     counted = plan_job(a_job({**STARTED, "failed": 1}), [a_pod("Failed", exit_code=1, finalizers=[])], now=NOW)
     assert (counted.status["failed"], counted.failures) == (1, 0)

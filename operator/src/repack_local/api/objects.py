@@ -314,6 +314,8 @@ class Objects:
     def _serve(self, crd: Object) -> None:
         for resource in custom_resources(crd):
             self.registry.add(resource)
+            if resource.schema is not None:
+                self.storage.amend(resource.key, resource.schema.fill_in)
 
 
 def _isolated(resource: Resource, new: Object, old: Object, subresource: str) -> Object:

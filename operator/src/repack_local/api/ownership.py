@@ -7,10 +7,14 @@ import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from repack_local.api.kinds import CRDS, EVENTS, NAMESPACES, Key, Resource
 from repack_local.api.objects import Deletion, Objects
 from repack_local.api.statuses import ApiError, Object
 from repack_local.api.watching import Change
+
+log = structlog.get_logger()
 
 EVENT_LIFETIME = timedelta(hours=1)
 HOUSEKEEPING_SECONDS = 60.0
@@ -76,6 +80,8 @@ class GarbageCollector:
                     self._handle(what, place)
                 except ApiError:
                     continue  # it changed or went meanwhile; that write brings it here again
+                except Exception:
+                    log.exception("the garbage collector failed", what=what, place=place)
                 if self._todo.qsize() % 100 == 0:
                     await asyncio.sleep(0)
 

@@ -69,6 +69,16 @@ class Storage:
         self._tell(Change(self.version, "DELETED", key, old, entry))
         return entry
 
+    def amend(self, key: Key, change: Callable[[Object], Object]) -> None:
+        """Change how stored objects read, without a new version: for defaults that a schema got since."""
+        for old in self.entries(key):
+            new = change(old.obj)
+            if new == old.obj:
+                continue
+            entry, metadata = Entry.of(new), new["metadata"]
+            self._tables[key][metadata.get("namespace", "")][metadata["name"]] = entry
+            self._keep(key, entry, keep=True)
+
     def _tell(self, change: Change) -> None:
         self.history.append(change)
         for listener in self._listeners:

@@ -20,6 +20,9 @@ from repack_local.api.watching import Change, Entry, Interest
 BOOKMARK_SECONDS = 30.0
 """How often a quiet stream tells the current version, so that its reader can resume from there."""
 
+LAST_BOOKMARK_SECONDS = 2.0
+"""How long before its end a stream tells the version for the last time."""
+
 LOG_POLL_SECONDS = 0.1
 CHUNK_BYTES = 64 * 1024
 
@@ -99,12 +102,15 @@ class WatchStream:
         with stream:
             for line in self._existing(start):
                 yield line
-            while (left := deadline - loop.time()) > 0:
-                try:
-                    change = await stream.next(within_seconds=min(left, BOOKMARK_SECONDS))
-                except TimeoutError:
+            mark = _next_bookmark(loop.time(), deadline)
+            while (now := loop.time()) < deadline:
+                if now >= mark and not stream.waits:
+                    mark = _next_bookmark(now, deadline)
                     if watch.bookmarks:
                         yield self._bookmark(storage.version)
+                try:
+                    change = await stream.next(within_seconds=min(mark, deadline) - now)
+                except TimeoutError:
                     continue
                 if change is None:
                     return
@@ -145,6 +151,12 @@ class WatchStream:
             obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "columnDefinitions": None}
             obj["rows"] = []
         return json.dumps({"type": "BOOKMARK", "object": obj}).encode() + b"\n"
+
+
+def _next_bookmark(now: float, deadline: float) -> float:
+    """Return when the next bookmark is due: regularly, and shortly before the end, as on a real API server."""
+    last = deadline - LAST_BOOKMARK_SECONDS
+    return min(now + BOOKMARK_SECONDS, last) if now < last else deadline
 
 
 async def send_watch(request: web.BaseRequest, objects: Objects, watch: Watch) -> web.StreamResponse:

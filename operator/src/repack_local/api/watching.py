@@ -70,7 +70,13 @@ class Interest:
             return ("ADDED", change.new) if now else None
         if now:
             return ("MODIFIED" if before else "ADDED", change.new)
-        return ("DELETED", change.new) if before else None
+        return ("DELETED", _as_it_was(change)) if before else None
+
+
+def _as_it_was(change: Change) -> Entry:
+    """Return the last state that was selected, with the version of the change that ended it."""
+    obj = (change.old or change.new).obj
+    return Entry.of(obj | {"metadata": obj["metadata"] | {"resourceVersion": str(change.version)}})
 
 
 class History:
@@ -153,6 +159,11 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self._history.drop(self._key, self._queue)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are changes that were not read yet."""
+        return not self._queue.empty()
 
     async def next(self, *, within_seconds: float | None = None) -> Change | None:
         """Return the next change, None where the stream was ended.
