@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakes.task_api import FakeTaskApi
-from running_dashboard import SENDER, Dashboard, a_dashboard
+from running_dashboard import SENDER, Dashboard, a_dashboard, until
 
 ZIP = b"PK\x03\x04" + bytes(range(256)) * 40
 SHA = hashlib.sha256(ZIP).hexdigest()
@@ -160,3 +160,19 @@ async def test_a_full_volume_has_its_own_reason_and_leaves_nothing(
     answer = await dashboard.http.post("/api/v1/uploads?filename=x.difypkg", content=ZIP)
     assert (answer.status_code, answer.json()["reason"]) == (507, "DiskFull")
     assert files(tmp_path / "data") == []
+
+
+async def test_uploads_that_no_task_names_and_files_of_deleted_tasks_go_after_the_retention(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with a_dashboard(tmp_path, api=api, retention_seconds=2, cleanup_interval=0.05) as dashboard:
+        body = await dashboard.http.post("/api/v1/uploads?filename=used.difypkg", content=ZIP)
+        spec = {"source": {"type": "Upload", "upload": {"key": body.json()["key"]}}, "targets": [{"arch": "amd64"}]}
+        await dashboard.http.post("/api/v1/tasks", json={"name": "user", "spec": spec})
+        await hand_in(dashboard)
+        await dashboard.http.post("/api/v1/uploads?filename=unused.difypkg", content=ZIP)
+        await dashboard.http.delete("/api/v1/tasks/uid-1")
+        uploads, tasks = tmp_path / "data" / "uploads", tmp_path / "data" / "tasks"
+        await until(lambda: len(files(uploads)) == 2 and files(tasks) == [], "only what is used is left")
+        kept = await dashboard.http.get(f"/api/v1/uploads/{body.json()['key']}", headers=SENDER)
+    assert kept.content == ZIP

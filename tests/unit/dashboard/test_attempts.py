@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,11 +59,15 @@ def test_what_is_no_uid_is_no_folder(tmp_path: Path, uid: str) -> None:
         Attempts(tmp_path).folder(uid)
 
 
-def test_files_of_tasks_that_are_gone_go_after_their_time_of_grace(tmp_path: Path) -> None:
+def test_files_of_a_task_that_is_gone_go_when_the_time_of_grace_since_then_is_over(tmp_path: Path) -> None:
     attempts = Attempts(tmp_path)
-    for uid in ("alive", "gone-lately", "gone-long-ago"):
+    for uid in ("alive", "gone", "comes-back"):
         asyncio.run(attempts.append(uid, 1, lines(1)))
-    for path in [*(tmp_path / "gone-long-ago").rglob("*"), tmp_path / "gone-long-ago"]:
-        os.utime(path, (1000, 1000))
-    assert attempts.sweep(live=frozenset({"alive"}), before=2000) == ["gone-long-ago"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "gone-lately"]
+        os.utime(tmp_path / uid / "1" / "log.ndjson", (1000, 1000))  # written long ago, and that must not count
+    now = time.time()
+    everybody = frozenset({"alive", "gone", "comes-back"})
+    assert attempts.sweep(live=frozenset({"alive"}), now=now, grace_seconds=60) == []
+    assert attempts.sweep(live=frozenset({"alive"}), now=now + 59, grace_seconds=60) == []
+    assert attempts.sweep(live=everybody - {"gone"}, now=now + 61, grace_seconds=60) == ["gone"]
+    assert attempts.sweep(live=frozenset({"alive"}), now=now + 100, grace_seconds=60) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "comes-back"]

@@ -7,7 +7,6 @@ Of the lines of attempts that were heard lately the last 1,000 are in memory too
 
 import asyncio
 import re
-import shutil
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from repack_contract.progress import LogLine, Progress
 from repack_dashboard.files import write_whole
 from repack_dashboard.problems import disk_problem
+from repack_dashboard.retention import sweep
 
 MEMORY_LINES = 1000
 MEMORY_ATTEMPTS = 64
@@ -149,14 +149,9 @@ class Attempts:
         for key in [key for key in self._tails if key[0] == uid]:
             del self._tails[key]
 
-    def sweep(self, *, live: frozenset[str], before: float) -> list[str]:
-        """Remove the folders of tasks that are gone and that nobody wrote to since `before` (seconds of the epoch)."""
-        removed = []
-        for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if folder.name not in live and _UID.fullmatch(folder.name) and _last_change(folder) < before:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder.name)
-        return removed
+    def sweep(self, *, live: frozenset[str], now: float, grace_seconds: float) -> list[str]:
+        """Remove the folders of tasks that have been gone for the time of grace."""
+        return sweep(self._root, is_live=lambda folder: folder.name in live, now=now, grace_seconds=grace_seconds)
 
     def _read_after(self, uid: str, attempt: int, *, position: int, limit: int) -> list[LogLine]:
         found: list[LogLine] = []
@@ -231,8 +226,3 @@ def _parsed(data: bytes) -> LogLine | None:
 
 def _attempt_of(path: Path) -> int:
     return int(path.parent.name) if path.parent.name.isdecimal() else 0
-
-
-def _last_change(folder: Path) -> float:
-    times = [path.stat().st_mtime for path in folder.rglob("*")]
-    return max([folder.stat().st_mtime, *times])

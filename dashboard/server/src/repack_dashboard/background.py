@@ -74,11 +74,12 @@ async def _clean(services: Services) -> None:
     services.log.expire()
     if not services.relist.ready.is_set():
         return  # without a list of the tasks every file would look like nobody's
-    before = time.time() - settings.retention_seconds
-    store = services.board.store
+    if services.tasks.unreadable:
+        return  # a task that we cannot read may own any of them
+    now, grace, store = time.time(), settings.retention_seconds, services.board.store
     uploads = frozenset(view.spec.source.upload.key for view in store if view.spec.source.upload)
-    await asyncio.to_thread(services.attempts.sweep, live=frozenset(store.uids), before=before)
-    await asyncio.to_thread(services.packages.sweep_uploads, live=uploads, before=before)
+    await asyncio.to_thread(services.attempts.sweep, live=frozenset(store.uids), now=now, grace_seconds=grace)
+    await asyncio.to_thread(services.packages.sweep_uploads, live=uploads, now=now, grace_seconds=grace)
 
 
 def _report_death(job: asyncio.Task[None]) -> None:

@@ -54,11 +54,15 @@ class ClusterTasks:
     def __init__(self, api: TaskApi, *, namespaces: Sequence[str]) -> None:
         self._api = api
         self._scopes = [Scope(namespace=name) for name in namespaces] or [Scope()]
+        self.unreadable = 0
+        """How many tasks of the last list could not be read: of a newer version, or written by hand."""
 
     async def list(self) -> "list[RepackageTask]":
         """Return every task that can be read. Raises `KubeError`."""
-        lists = [await self._api.list(TASKS, scope) for scope in self._scopes]
-        return [task for found in lists for body in found.items if (task := parse_task(body)) is not None]
+        bodies = [body for scope in self._scopes for body in (await self._api.list(TASKS, scope)).items]
+        tasks = [parse_task(body) for body in bodies]
+        self.unreadable = tasks.count(None)
+        return [task for task in tasks if task is not None]
 
     async def create(self, body: Object) -> RepackageTask:
         """Create a task and return it as stored. Raises `KubeError`."""

@@ -19,6 +19,7 @@ from repack_contract.task import Arch
 from repack_contract.views import Upload
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.files import Received, receive, write_whole
+from repack_dashboard.retention import sweep
 
 _KEY = re.compile(r"([0-9a-f]{32})-[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
@@ -114,15 +115,14 @@ class Packages:
                     return found
         return None
 
-    def sweep_uploads(self, *, live: frozenset[str], before: float) -> list[str]:
-        """Remove uploads that no task names and that are older than `before` (seconds of the epoch)."""
-        removed = []
-        for folder in self._uploads.iterdir() if self._uploads.is_dir() else ():
+    def sweep_uploads(self, *, live: frozenset[str], now: float, grace_seconds: float) -> list[str]:
+        """Remove the uploads that no task has named for the time of grace."""
+
+        def is_live(folder: Path) -> bool:
             found = _load(folder / "package")
-            if folder.stat().st_mtime < before and (found is None or found[1].key not in live):
-                shutil.rmtree(folder, ignore_errors=True)
-                removed.append(folder.name)
-        return removed
+            return found is not None and found[1].key in live
+
+        return sweep(self._uploads, is_live=is_live, now=now, grace_seconds=grace_seconds)
 
     def _folders(self, uid: str) -> list[Path]:
         folder = self._attempts.folder(uid)

@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     namespace: str = "default"
     """Namespace of new tasks that name none."""
     watch_namespaces: list[str] = Field(default_factory=list)
-    """Namespaces that are shown (a JSON list); empty means all, which needs rights in all."""
+    """Namespaces that are shown (a JSON list); empty means all, which needs rights in all. Files of tasks in other
+    namespaces are nobody's, and go after `retention_seconds`."""
     relist_seconds: float = Field(default=30.0, gt=0)
     """Seconds between two full lists of the tasks: what the operator did not tell (it may be dead) shows then."""
 
