@@ -28,7 +28,7 @@ from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.pipeline import named
 from repack_worker.report import Journal
-from repack_worker.settings import Settings, load_settings
+from repack_worker.settings import Settings, home_folder, load_settings
 from repack_worker.sources import FileSource, UrlSource
 from repack_worker.stages import input_limits
 from repack_worker.store import FolderStore
@@ -72,7 +72,11 @@ def settings_of(work_dir: Path) -> Settings:
     """Return the settings for a person's machine: their cache folder, a temporary working folder."""
     given = load_settings()
     cache = given.cache_dir if "cache_dir" in given.model_fields_set and given.cache_dir else None
-    kept = (Path.home() / ".cache" / "dify-repack") if cache is None or cache == given.work_dir / "cache" else cache
+    kept = (
+        (home_folder(otherwise=work_dir) / ".cache" / "dify-repack")
+        if cache is None or cache == given.work_dir / "cache"
+        else cache
+    )
     return given.model_copy(update={"work_dir": work_dir, "cache_dir": kept})
 
 

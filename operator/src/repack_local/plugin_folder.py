@@ -10,7 +10,7 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import Member, pack
 from repack_worker.interpreters import find_interpreter
 from repack_worker.processes import run
-from repack_worker.settings import Settings, passed_on_environment
+from repack_worker.settings import Settings, home_folder, passed_on_environment
 from repack_worker.uv_output import sentence
 
 _SKIPPED = {".venv", "__pycache__", ".git", "wheels"}
@@ -51,7 +51,7 @@ async def _lock(folder: Path, *, settings: Settings, python: str) -> None:
     command = [uv.find_uv_bin(), "lock", "--no-config", "--python", str(interpreter.executable), *index]
     env = {
         **passed_on_environment(),
-        "HOME": str(Path.home()),
+        "HOME": str(home_folder(otherwise=settings.work_dir)),
         "PATH": "/usr/bin:/bin",
         "UV_CACHE_DIR": str(settings.caches / "uv"),
     }

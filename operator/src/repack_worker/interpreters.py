@@ -15,7 +15,7 @@ import uv
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.processes import ProcessTimeoutError, run
-from repack_worker.settings import Settings, passed_on_environment
+from repack_worker.settings import Settings, home_folder, passed_on_environment
 
 _ASK = (
     "import os, sys; print('|'.join(['%d.%d' % sys.version_info[:2], sys.implementation.name, "
@@ -49,7 +49,9 @@ async def find_interpreter(version: str, *, settings: Settings, home: Path | Non
             return found
         raise _not_found(version, f"REPACK_PYTHON names {settings.python}, which is no CPython {version} that runs.")
     tried: list[str] = []
-    async for candidate in _candidates(version, home=home or settings.python_home or Path.home()):
+    async for candidate in _candidates(
+        version, home=home or settings.python_home or home_folder(otherwise=settings.work_dir)
+    ):
         if str(candidate) in tried:
             continue
         tried.append(str(candidate))

@@ -15,6 +15,8 @@ from repack_worker.archive import Unpacked, invalid
 
 MANIFEST = "manifest.yaml"
 _MAX_MANIFEST_BYTES = 1 << 20
+_MAX_TEXT_BYTES = 32 << 20
+"""Ten times the lock of the largest official plugin; a parser needs a multiple of it in memory."""
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?", re.ASCII)
 _AUTHOR = re.compile(r"[a-z0-9_-]{1,64}")
 _NAME = re.compile(r"[a-z0-9_-]{1,128}")
@@ -44,6 +46,16 @@ class Plugin:
     def info(self) -> PluginInfo:
         """What status and page show."""
         return PluginInfo(display_name=self.display_name, author=self.author, name=self.name, version=self.version)
+
+    def text_of(self, name: str) -> str:
+        """Return a text file of the plugin; raise `InvalidPackage` when it is no text, or too long to be parsed."""
+        path = self.folder / name
+        if path.stat().st_size > _MAX_TEXT_BYTES:
+            raise invalid(f"{name} is larger than {_MAX_TEXT_BYTES >> 20} MiB.")
+        try:
+            return path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise invalid(f"{name} is not UTF-8 text: {error}.") from error
 
     def check_target(self, arch: Arch) -> None:
         """Raise `UnsupportedPlatform` when the manifest excludes the target."""

@@ -24,6 +24,14 @@ def passed_on_environment() -> dict[str, str]:
     return {name: environment[name] for name in _PASSED_ON if name in environment}
 
 
+def home_folder(*, otherwise: Path) -> Path:
+    """Return the home of the account that we run as; an account in a container may have none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return otherwise
+
+
 def load_settings() -> "Settings":
     """Return the settings; raise an error that names the variable and its fault when one cannot be read."""
     try:

@@ -75,10 +75,9 @@ async def _plan_for(work: Work, platform: Platform) -> Plan:
     """Plan from the lock where there is one; else let uv choose, from requirements.txt before pyproject.toml."""
     plugin = work.the_plugin
     if LOCK in plugin.names and _PYPROJECT in plugin.names:
-        text = await in_thread((plugin.folder / LOCK).read_text, "utf-8")
-        return await in_thread(plan_from_lock, text, platform=platform)
+        return await in_thread(plan_from_lock, plugin.text_of(LOCK), platform=platform)
     if REQUIREMENTS in plugin.names:
-        read = read_requirements((plugin.folder / REQUIREMENTS).read_text("utf-8", "replace"))
+        read = read_requirements(plugin.text_of(REQUIREMENTS))
         chosen = await _resolve(work, read.lines, origin=REQUIREMENTS, platform=platform)
         dropped = tuple(f"requirements.txt: the option {line!r} was left out" for line in read.dropped)
         return replace(chosen, warnings=dropped)
@@ -101,9 +100,9 @@ async def _resolve(work: Work, lines: tuple[str, ...], *, origin: str, platform:
 
 def _project_dependencies(plugin: Plugin) -> tuple[str, ...]:
     try:
-        project = tomllib.loads((plugin.folder / _PYPROJECT).read_text("utf-8"))["project"]
+        project = tomllib.loads(plugin.text_of(_PYPROJECT))["project"]
         return read_requirements("\n".join(project.get("dependencies", []))).lines
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise invalid(f"pyproject.toml is not valid TOML: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise invalid("pyproject.toml has no [project] with a list of dependencies.") from error
