@@ -42,6 +42,7 @@ export function App() {
               <Route>
                 <EmptyState
                   icon="search"
+                  isPage
                   title={t("app.notFound")}
                   action={<Link href="/">{t("app.toTasks")}</Link>}
                 />
@@ -90,6 +91,7 @@ function Apology() {
     <div role="alert">
       <EmptyState
         icon="warning"
+        isPage
         title={t("app.crashed")}
         action={
           <button type="button" onClick={() => location.reload()}>

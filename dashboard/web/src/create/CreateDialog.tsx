@@ -1,4 +1,4 @@
-import { Button, Checkbox, Modal, SegmentedControl, Skeleton, TextInput } from "@mantine/core";
+import { Button, Checkbox, SegmentedControl, Skeleton, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
@@ -7,6 +7,7 @@ import type { Arch, ClientConfig, Source } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../realtime/live";
 import { taskPath } from "../tasks/actions";
+import { Dialog } from "../ui/Dialog";
 import { useIsNarrow } from "../ui/narrow";
 import { ProblemNote } from "../ui/ProblemNote";
 import styles from "./CreateDialog.module.css";
@@ -24,20 +25,11 @@ export default function CreateDialog() {
   const narrow = useIsNarrow();
   const config = useQuery({ queryKey: ["config"], queryFn: api.config, staleTime: Number.POSITIVE_INFINITY });
   return (
-    <Modal
-      opened
-      onClose={() => navigate("/")}
-      title={t("create.title")}
-      size={600}
-      fullScreen={narrow}
-      lockScroll={false}
-      closeButtonProps={{ "aria-label": t("action.close") }}
-      transitionProps={{ duration: 120 }}
-    >
+    <Dialog opened onClose={() => navigate("/")} title={t("create.title")} width={600} fullScreen={narrow}>
       {config.isPending && <Skeleton height={260} />}
       {config.isError && <ProblemNote error={toApiError(config.error)} title={t("create.configFailed")} />}
       {config.data && <Form config={config.data} />}
-    </Modal>
+    </Dialog>
   );
 }
 

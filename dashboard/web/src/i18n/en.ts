@@ -214,7 +214,7 @@ export const en = {
   "failure.cancelled": "This task was cancelled",
   "failure.hint": "What to do:",
   "failure.details": "Details from the server",
-  "failure.retrying": "The last attempt failed; it is tried again",
+  "failure.retrying": "The last attempt failed; it is tried again.",
 
   "attempts.title": "Attempts",
   "attempts.attempt": "Attempt",

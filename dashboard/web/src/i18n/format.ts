@@ -34,6 +34,7 @@ export function bytes(value: number, language: Language): string {
 export function duration(milliseconds: number, language: Language): string {
   const words = language === "en" ? { s: " s", m: " min", h: " h" } : { s: " 秒", m: " 分", h: " 小时" };
   const total = Math.max(0, milliseconds) / 1000;
+  if (total > 0 && total < 0.1) return `< ${numberFormat(language, 1).format(0.1)}${words.s}`;
   if (total < 1) return `${numberFormat(language, 1).format(total)}${words.s}`;
   const seconds = Math.floor(total);
   if (seconds < 60) return `${seconds}${words.s}`;

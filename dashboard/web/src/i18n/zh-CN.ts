@@ -211,7 +211,7 @@ export const zhCN: Record<keyof typeof en, string> = {
   "failure.cancelled": "任务已取消",
   "failure.hint": "怎么办：",
   "failure.details": "服务器返回的详情",
-  "failure.retrying": "上一次尝试失败，正在重试",
+  "failure.retrying": "上一次尝试失败，正在重试。",
 
   "attempts.title": "尝试",
   "attempts.attempt": "尝试",

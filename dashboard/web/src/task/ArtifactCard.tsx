@@ -64,7 +64,7 @@ export function ArtifactCard({ artifact }: { artifact: Artifact }) {
 /** The method in words: a weaker one is called weaker. */
 function Verified({ verification }: { verification: Verification }) {
   const { t } = useWords();
-  const { method, verifiedAt } = verification;
+  const { message, method, verifiedAt } = verification;
   const key = `verification.${method}`;
   const strong = method === "NetworkNamespace" || method === "SeccompFilter";
   return (
@@ -75,6 +75,7 @@ function Verified({ verification }: { verification: Verification }) {
           {t("artifact.verified")} · {t(strong ? "verification.strong" : "verification.weak")}
         </strong>
         <div>{isKey(key) ? t(key as "verification.strong") : t("verification.unknown", { method })}</div>
+        {message && <div className={styles.found}>{message}</div>}
         {verifiedAt && <Moment at={verifiedAt} />}
       </div>
     </div>

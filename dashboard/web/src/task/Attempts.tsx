@@ -14,7 +14,7 @@ export function Attempts({ task }: { task: TaskView }) {
       <summary>
         {t("attempts.title")} <span className="muted">{attempts.length}</span>
       </summary>
-      <div className={styles.scroll}>
+      <div className={styles.scroll} role="region" aria-label={t("attempts.title")} tabIndex={0}>
         <table className={styles.table}>
           <thead>
             <tr>

@@ -20,7 +20,7 @@ export function FailureNote({ task }: { task: TaskView }) {
       <Icon name={retrying ? "retry" : "cross"} />
       <div className={styles.body}>
         <strong>
-          {retrying && `${t("failure.retrying")}. `}
+          {retrying && `${t("failure.retrying")} `}
           {reasonText(reason, t)}
         </strong>
         {message && <span className={`${styles.message} ${styles.plain}`}>{message}</span>}

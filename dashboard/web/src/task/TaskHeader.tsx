@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu, Modal } from "@mantine/core";
+import { ActionIcon, Button, Menu } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
@@ -9,6 +9,7 @@ import { bytes } from "../i18n/format";
 import { useLive } from "../realtime/live";
 import { type Action, actionsFor, needsConfirmation, perform, taskPath } from "../tasks/actions";
 import { isFinal, phaseOf, pluginName, pluginVersion, RERUN_OF, sourceText } from "../tasks/describe";
+import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/Icon";
 import { ProblemNote } from "../ui/ProblemNote";
 import { StatusBadge } from "../ui/StatusBadge";
@@ -137,7 +138,7 @@ function Actions({ task }: { task: TaskView }) {
 function More({ actions, start }: { actions: Action[]; start: (action: Action) => void }) {
   const { t } = useWords();
   return (
-    <Menu position="bottom-end" width={180}>
+    <Menu position="bottom-end" width={180} withinPortal={false} withInitialFocusPlaceholder={false}>
       <Menu.Target>
         <ActionIcon variant="default" size={30} aria-label={t("task.more")} title={t("task.more")}>
           <Icon name="more" size={16} />
@@ -173,15 +174,11 @@ function Confirmation({ task, asking, busy, error, onConfirm, onClose }: Confirm
   const { t, language } = useWords();
   const lost = (task.status.artifacts ?? []).filter((artifact) => artifact.name);
   return (
-    <Modal
+    <Dialog
       opened={asking !== null}
       onClose={onClose}
       title={asking === null ? "" : t(`action.${asking}.title`)}
-      size={460}
-      centered
-      lockScroll={false}
-      closeButtonProps={{ "aria-label": t("action.close") }}
-      transitionProps={{ duration: 120 }}
+      width={460}
     >
       {asking !== null && (
         <div className={styles.stack}>
@@ -207,6 +204,6 @@ function Confirmation({ task, asking, busy, error, onConfirm, onClose }: Confirm
           </div>
         </div>
       )}
-    </Modal>
+    </Dialog>
   );
 }

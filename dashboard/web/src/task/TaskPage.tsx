@@ -48,6 +48,7 @@ export default function TaskPage({ namespace, name }: { namespace: string; name:
       <section className="card">
         <EmptyState
           icon="search"
+          isPage
           title={t("task.missing.title")}
           action={<Link href="/">{t("app.toTasks")}</Link>}
         >
@@ -58,6 +59,7 @@ export default function TaskPage({ namespace, name }: { namespace: string; name:
   }
   return (
     <div role="status" aria-label={t("task.loading")} className={styles.page}>
+      <h1 className="unseen">{name}</h1>
       <Skeleton height={70} radius="md" />
       <Skeleton height={110} radius="md" />
       <Skeleton height={320} radius="md" />

@@ -50,6 +50,16 @@ describe("the timeline", () => {
     expect(failed).toMatchObject({ state: "Failed", finishedAt: "2026-11-23T06:00:30Z" });
   });
 
+  test("a stage that the worker went past without a word was not needed", () => {
+    const stages = [aStage("Download", { state: "Done" }), aStage("Pack", { state: "Running" })];
+    expect(states(aTask({ progress: aProgress({ stages }) })).slice(2, 6)).toEqual([
+      "Done",
+      "Skipped",
+      "Running",
+      "Pending",
+    ]);
+  });
+
   test("a new attempt begins anew, and does not show the old one's stages", () => {
     const progress = aProgress({ attempt: 1, stages: [aStage("Fetch", { state: "Done" })] });
     expect(states(aTask({ phase: "Starting", status: { attempt: 2 }, progress }))[0]).toBe("Pending");

@@ -15,7 +15,12 @@ export function timelineOf(task: TaskView): Timeline {
   const attempt = Math.max(task.status.attempt ?? 0, 1);
   const live = task.progress?.attempt === attempt || isFinal(task) ? task.progress : null;
   const heard = new Map((live?.stages ?? []).map((stage) => [stage.stage, stage]));
-  const stages = STAGES.map((stage) => heard.get(stage) ?? inferred(stage, task, heard.size > 0));
+  const begun = STAGES.findLastIndex((stage) => (heard.get(stage)?.state ?? "Pending") !== "Pending");
+  const stages = STAGES.map((stage, index) => {
+    const told = heard.get(stage) ?? inferred(stage, task, heard.size > 0);
+    // The worker says nothing of a stage that it did not need, and has gone past it.
+    return told.state === "Pending" && index < begun ? { ...told, state: "Skipped" as const } : told;
+  });
   return { attempt: live?.attempt ?? attempt, stages: stages.map((stage) => settled(stage, task)) };
 }
 

@@ -28,8 +28,8 @@ export function pluginVersion(task: TaskView): string | null {
 function sourceName(source: Source): string | null {
   if (source.marketplace) return `${source.marketplace.author}/${source.marketplace.name}`;
   if (source.github) return source.github.repo;
-  if (source.url) return fileName(source.url.url)?.replace(/\.difypkg$/, "") ?? null;
-  return null;
+  const file = source.url ? fileName(source.url.url) : uploadName(source);
+  return file?.replace(/\.difypkg$/, "") ?? null;
 }
 
 function fileName(address: string): string | null {
@@ -41,13 +41,18 @@ function fileName(address: string): string | null {
   }
 }
 
+/** The file as it was called; the server put a random beginning before it. */
+function uploadName(source: Source): string | null {
+  return source.upload?.key.replace(/^[0-9a-f]{32}-/, "") ?? null;
+}
+
 /** Where the plugin comes from, in one line. */
 export function sourceText(source: Source): string {
   if (source.marketplace) {
     return `${source.marketplace.author}/${source.marketplace.name}@${source.marketplace.version}`;
   }
   if (source.github) return `${source.github.repo} ${source.github.tag} ${source.github.asset}`;
-  return source.url?.url ?? source.upload?.key ?? source.type;
+  return source.url?.url ?? uploadName(source) ?? source.type;
 }
 
 export interface Step {

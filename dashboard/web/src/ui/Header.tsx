@@ -36,7 +36,6 @@ export function Header() {
 function LanguageSwitch() {
   const { t, language, setLanguage } = useWords();
   const other = language === "en" ? "zh-CN" : "en";
-  const name = other === "en" ? "English" : "中文";
   return (
     <Button
       size="compact-sm"
@@ -44,10 +43,10 @@ function LanguageSwitch() {
       color="gray"
       className={styles.tool}
       lang={other}
-      aria-label={`${t("language.label")}: ${name}`}
+      title={t("language.label")}
       onClick={() => setLanguage(other)}
     >
-      {other === "en" ? "EN" : "中文"}
+      {other === "en" ? "English" : "中文"}
     </Button>
   );
 }
@@ -64,7 +63,7 @@ function ThemeMenu() {
   const words = { light: t("theme.light"), dark: t("theme.dark"), auto: t("theme.system") };
   const current = THEMES.find((theme) => theme.scheme === colorScheme) ?? THEMES[2];
   return (
-    <Menu position="bottom-end" width={150}>
+    <Menu position="bottom-end" width={150} withinPortal={false} withInitialFocusPlaceholder={false}>
       <Menu.Target>
         <ActionIcon
           variant="subtle"
