@@ -17,7 +17,7 @@ from repack_contract.order import ORDER_VARIABLE, WorkOrder
 from repack_contract.reasons import REASONS, FailureClass
 from repack_contract.task import RepackageTask
 from repack_kube.resources import TASKS, Object
-from repack_operator.settings import DEFAULT_PROFILE, IngestAuth, Profile, Settings
+from repack_operator.settings import DEFAULT_PROFILE, Profile, Settings
 
 USER_ID = 65532
 CONTAINER = "worker"
@@ -165,16 +165,8 @@ def _environment(task: RepackageTask, settings: Settings, *, attempt: int) -> di
     url = settings.worker_ingest_url or settings.ingest_url
     if url is not None:
         environment["REPACK_INGEST_URL"] = url
-        if token_file := _token_file(settings):
-            environment["REPACK_INGEST_TOKEN_FILE"] = token_file
+        environment["REPACK_INGEST_TOKEN_FILE"] = TOKEN_FILE
     return environment
-
-
-def _token_file(settings: Settings) -> str | None:
-    if settings.ingest_auth is IngestAuth.KUBERNETES:
-        return TOKEN_FILE
-    path = settings.worker_ingest_token_file or settings.ingest_token_file
-    return str(path) if path else None
 
 
 def _resources(profile: Profile, *, memory_step: int) -> dict[str, dict[str, str]]:
@@ -194,7 +186,7 @@ def _volumes(settings: Settings, profile: Profile) -> tuple[list[dict[str, Any]]
         {"name": "work", "mountPath": WORK_DIR},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - as above
     ]
-    if settings.ingest_auth is IngestAuth.KUBERNETES and (settings.worker_ingest_url or settings.ingest_url):
+    if settings.worker_ingest_url or settings.ingest_url:
         token = {"audience": INGEST_AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}
         volumes.append({"name": "ingest-token", "projected": {"sources": [{"serviceAccountToken": token}]}})
         mounts.append({"name": "ingest-token", "mountPath": TOKEN_DIR, "readOnly": True})

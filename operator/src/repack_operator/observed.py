@@ -53,7 +53,9 @@ class Observed:
         known = self._tasks.get(key)
         if known is not None and uid_of(known) != uid:
             self.forget(TASKS, known)  # deleted and made anew under the same name; the deletion was missed
-        self._tasks[key] = body
+        # Who changed which field is half of an object's size and of no use here.
+        metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+        self._tasks[key] = body | {"metadata": metadata}
         self._keys[uid] = key
         return key
 

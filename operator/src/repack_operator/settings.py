@@ -1,6 +1,5 @@
 """Settings of the operator, read once from the environment (`REPACK_OPERATOR_*`)."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,15 +9,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from repack_contract.wire import StrictModel
 
 DEFAULT_PROFILE = "default"
-
-
-class IngestAuth(StrEnum):
-    """How operator and workers prove themselves to the dashboard's ingest endpoint."""
-
-    KUBERNETES = "kubernetes"
-    """By a projected service-account token of the ingest audience, checked by TokenReview."""
-    TOKEN = "token"  # noqa: S105 - the name of a mode
-    """By one static token in a file (embedded mode)."""
 
 
 class Profile(StrictModel):
@@ -69,6 +59,7 @@ class Settings(BaseSettings):
     worker_image: str = "dify-repack-worker:latest"
     """Image of the workers; pin it by digest in production."""
     worker_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When the kubelet pulls it; with a digest `IfNotPresent` is always right."""
     worker_image_pull_secrets: list[str] = Field(default_factory=list)
     """Names of Secrets in the task's namespace for a private registry."""
     worker_command: list[str] = Field(default=["python", "-m", "repack_worker"], min_length=1)
@@ -81,15 +72,15 @@ class Settings(BaseSettings):
     """Runtime profiles by name; a task without `spec.profile` gets `default`."""
 
     ingest_url: str | None = None
-    """Base URL of the dashboard; None runs without a dashboard: no page, no progress, no uploads."""
+    """Base URL of the dashboard; None runs without one: no page, no progress, no uploads.
+
+    The workers prove themselves to it by a projected service-account token of the ingest audience; the embedded mode
+    fills that very volume with its static token.
+    """
     ingest_token_file: Path | None = None
     """File with the token for the dashboard, read for every batch because projected tokens rotate."""
-    ingest_auth: IngestAuth = IngestAuth.KUBERNETES
-    """How the workers prove themselves to the dashboard."""
     worker_ingest_url: str | None = None
     """Base URL of the dashboard as the workers see it, where it differs from `ingest_url`."""
-    worker_ingest_token_file: Path | None = None
-    """With `ingest_auth=token`: the token's file as the workers see it; `ingest_token_file` when absent."""
     progress_seconds: float = Field(default=15.0, ge=0)
     """Least time between two copies of a task's progress to its status, unless its stage changed."""
 
@@ -98,7 +89,9 @@ class Settings(BaseSettings):
     health_port: int | None = Field(default=8081, ge=0, le=65535)
     """Port of /livez, /readyz and /metrics; 0 takes a free one, None serves none."""
     log_format: Literal["json", "console"] = "json"
+    """`json` for collectors, `console` for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
     stop_seconds: float = Field(default=10.0, gt=0)
     """After SIGTERM: time to finish what is being written, and to tell the dashboard."""
 

@@ -4,7 +4,7 @@ from builders import a_task
 from repack_contract.order import WorkOrder
 from repack_kube.resources import Object
 from repack_operator.job import job_manifest
-from repack_operator.settings import IngestAuth, Profile, Settings
+from repack_operator.settings import Profile, Settings
 
 
 def the_job(settings: Settings | None = None, *, attempt: int = 1, memory_step: int = 0, **spec: object) -> Object:
@@ -76,23 +76,13 @@ def test_a_profile_gives_image_memory_and_node() -> None:
     assert pod_of(most)["containers"][0]["resources"]["limits"]["memory"] == "8Gi"
 
 
-def test_in_a_cluster_the_worker_gets_a_token_for_ingest_and_nothing_else() -> None:
+def test_the_worker_gets_a_token_for_ingest_and_nothing_else() -> None:
     job = the_job(Settings(ingest_url="http://dashboard:8080"))
 
     token = pod_of(job)["volumes"][-1]["projected"]["sources"][0]["serviceAccountToken"]
     assert token["audience"] == "dify-repack-ingest"
     assert env_of(job)["REPACK_INGEST_URL"] == "http://dashboard:8080"
     assert env_of(job)["REPACK_INGEST_TOKEN_FILE"] == "/var/run/secrets/dify-repack/token"
-
-
-def test_with_a_static_token_the_worker_is_told_its_file() -> None:
-    settings = Settings(
-        ingest_url="http://127.0.0.1:1", ingest_auth=IngestAuth.TOKEN, worker_ingest_token_file="/somewhere/token"
-    )
-    job = the_job(settings)
-
-    assert env_of(job)["REPACK_INGEST_TOKEN_FILE"] == "/somewhere/token"
-    assert not any("projected" in volume for volume in pod_of(job)["volumes"])
 
 
 def test_without_a_dashboard_there_is_no_address_and_no_token() -> None:

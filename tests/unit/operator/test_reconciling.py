@@ -113,3 +113,39 @@ async def test_own_writes_that_come_back_as_events_cause_no_further_look() -> No
     reconciler.note(TASKS, cluster.task)
 
     assert reconciler.queue.take() is None
+
+
+async def test_the_job_of_an_earlier_task_of_this_name_is_waited_for_and_no_conflict() -> None:
+    cluster = OneTask(a_task_object())
+    cluster.jobs["rpt-demo-1"] = a_job_object(uid="old", task_uid="uid-of-a-deleted-task")
+    reconciler = a_reconciler(cluster)
+
+    await reconciler.reconcile(KEY)
+
+    assert cluster.task["status"]["phase"] == "Queued"
+    assert "earlier task" in cluster.task["status"]["message"]
+
+
+async def test_a_job_that_no_task_owns_is_a_conflict() -> None:
+    cluster = OneTask(a_task_object())
+    foreign = a_job_object()
+    foreign["metadata"]["ownerReferences"] = []
+    cluster.jobs["rpt-demo-1"] = foreign
+    reconciler = a_reconciler(cluster)
+
+    await reconciler.reconcile(KEY)
+
+    assert (cluster.task["status"]["phase"], cluster.task["status"]["reason"]) == ("Failed", "NameConflict")
+
+
+async def test_a_task_that_is_gone_leaves_nothing_behind() -> None:
+    cluster = OneTask(a_task_object())
+    reconciler = a_reconciler(cluster)
+    await reconciler.reconcile(KEY)
+
+    reconciler.note(TASKS, cluster.task, deleted=True)
+    await reconciler.reconcile(KEY)
+
+    assert reconciler.observed.tasks() == []
+    assert reconciler.slots.in_use == 0
+    assert reconciler.slots.waiting == 0
