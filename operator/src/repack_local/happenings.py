@@ -1,6 +1,6 @@
 """Events, as `kubectl describe` shows them: what the Job controller and the pod runner did, and when."""
 
-import secrets
+import time
 
 from repack_local.api.kinds import EVENTS
 from repack_local.api.objects import Objects
@@ -29,7 +29,7 @@ class Recorder:
             "uid": metadata["uid"],
         }
         event = {
-            "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(8)}"},
+            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}"},
             "involvedObject": involved | ({"fieldPath": field} if field else {}),
             "type": "Warning" if warning else "Normal",
             "reason": reason,
