@@ -176,12 +176,15 @@ async def prove(work: Work) -> None:
     )
     journal.say(f"Verifying with {interpreter.executable} under {isolation.method.value} ({isolation.proof})")
     bench = Bench(
-        interpreter=interpreter, isolation=isolation, timeout_seconds=settings.verify_timeout_seconds, say=journal.say
+        interpreter=interpreter,
+        isolation=isolation,
+        timeout_seconds=settings.verify_timeout_seconds,
+        say=journal.say,
+        doing=journal.doing,
     )
     limits = Limits(entries=settings.max_entries * 2, total_bytes=settings.max_package_bytes * 2)
     for target in work.targets:
         assert target.package is not None  # noqa: S101 - the order of the stages
-        journal.doing(f"linux/{target.arch.value}, {isolation.method.value}")
         _, target.verification = await verify(target.package, bench=bench, folder=work.folder, limits=limits)
         journal.say(target.verification.message or "verified")
 

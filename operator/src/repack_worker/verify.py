@@ -46,6 +46,7 @@ for name in names:
 print("\\n" + json.dumps({"names": names, "failed": failed}))
 """
 _SDK = "dify_plugin"
+_SUMMARIES = ("Using CPython", "Resolved ", "Prepared ", "Installed ", "Checked ", "All installed packages")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Bench:
     timeout_seconds: float
     say: Callable[[str], None]
     """Takes the lines of the log."""
+    doing: Callable[[str], None] = lambda _what: None
+    """Takes what is being done now."""
 
 
 async def verify(package: Path, *, bench: Bench, folder: Path, limits: Limits) -> tuple[Plugin, Verification]:
@@ -139,12 +142,14 @@ class _Trial:
         isolation, folder = self._bench.isolation, self._plugin.folder
         shown = " ".join(Path(str(word)).name if at == 0 else str(word) for at, word in enumerate(command[:6]))
         self._bench.say(f"$ {shown}" if _IMPORTS not in command else "$ python -c 'import every top-level module'")
+        self._bench.doing(f"{doing} ({isolation.method.value})")
         try:
             finished = await run(
                 isolation.wrap(command),
                 env={**isolation.environment, **env},
                 cwd=folder,
                 timeout_seconds=self._bench.timeout_seconds,
+                on_line=self._pass_on,
             )
         except ProcessTimeoutError as error:
             raise RepackError(
@@ -153,6 +158,11 @@ class _Trial:
         if finished.code != 0:
             self._fail(f"{doing} ended with exit code {finished.code}: {sentence(finished.lines)}")
         return finished
+
+    def _pass_on(self, line: str) -> None:
+        """Put uv's own summary into the log; its debug lines are read only when something fails."""
+        if line.startswith(_SUMMARIES):
+            self._bench.say(line)
 
     def _compare(self, installed: Mapping[str, str]) -> None:
         """Raise unless what is installed is what the requirements.txt pins."""

@@ -35,6 +35,7 @@ async def test_a_plugin_with_a_lock_becomes_a_verified_package_without_any_resol
     package = tmp_path / "out" / artifact.name
     assert hashlib.sha256(package.read_bytes()).hexdigest() == artifact.sha256
     assert listener.states[-1].percent == 100
+    assert "Installed 2 packages" in listener.text
     assert {stage.state for stage in listener.states[-1].stages} == {StageState.DONE}
 
 
