@@ -199,7 +199,10 @@ def unique(base: str) -> str:
 def client_of(kubeconfig: Path, *, token: str = "") -> httpx.Client:
     """Return an HTTP client with the credentials of a kubeconfig: its CA, and its token or client certificate."""
     config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    context_name = config["current-context"]
+    chosen = next(entry["context"] for entry in config["contexts"] if entry["name"] == context_name)
+    cluster = next(entry["cluster"] for entry in config["clusters"] if entry["name"] == chosen["cluster"])
+    user = next(entry["user"] for entry in config["users"] if entry["name"] == chosen["user"])
     context = ssl.create_default_context(cadata=_pem(cluster, "certificate-authority"))
     headers = {}
     if token or "token" in user:
@@ -245,17 +248,22 @@ def embedded_server() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def real_server(kubeconfig: Path) -> Iterator[Server]:
-    """Use the API server of a kubeconfig; our CRD is applied to it and stays."""
+    """Use the API server of a kubeconfig; our CRD is applied to it, and removed again if it was not there before."""
     with client_of(kubeconfig) as client, tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "kubeconfig"
         copy.touch(mode=0o600)
         copy.write_bytes(kubeconfig.read_bytes())
+        definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/repackagetasks.dify-repack.io"
         response = client.patch(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/repackagetasks.dify-repack.io",
+            definition,
             content=CRD.read_bytes(),
             headers={"Content-Type": APPLY},
             params={"fieldManager": "dify-repack-tests", "force": "true"},
         )
         assert response.status_code in {200, 201}, response.text
         until(lambda: client.get(f"{GROUP}/repackagetasks").status_code == 200, what="the CRD to be served")
-        yield Server(copy, client)
+        try:
+            yield Server(copy, client)
+        finally:
+            if response.status_code == 201:
+                client.delete(definition)
