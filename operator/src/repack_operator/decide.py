@@ -17,8 +17,16 @@ from repack_contract.task import AttemptRecord, JobReference, RepackageTask
 from repack_operator import outcome as outcomes
 from repack_operator.outcome import Outcome, over
 from repack_operator.sightings import JobSeen, PodSeen
-from repack_operator.situation import NOTHING, CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Situation
-from repack_operator.slots import POSITION_SECONDS
+from repack_operator.situation import (
+    NOTHING,
+    POSITION_SECONDS,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteTask,
+    LookFor,
+    Situation,
+)
 from repack_operator.status import (
     CANCELLED,
     SUSPENDED,

@@ -24,8 +24,8 @@ from repack_operator.emit import Outbox
 from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
 from repack_operator.settings import Settings
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation
-from repack_operator.slots import Slot, Slots
+from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
+from repack_operator.slots import Slots
 from repack_operator.status import merge_patch
 from repack_operator.workqueue import WorkQueue
 

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from repack_contract.naming import LABEL_ATTEMPT, LABEL_TASK_UID
 from repack_contract.reasons import Reason
-from repack_kube.resources import Object
+
+Object = dict[str, Any]
+"""As the API server writes it. Not taken from `repack_kube`: what decides knows no cluster."""
 
 _DAWN = datetime.fromtimestamp(0, UTC)
 

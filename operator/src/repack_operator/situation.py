@@ -8,7 +8,19 @@ from repack_contract.phases import Phase
 from repack_contract.task import AttemptRecord, DesiredState, RepackageTask, Status
 from repack_operator.outcome import last_pod, over
 from repack_operator.sightings import JobSeen, PodSeen
-from repack_operator.slots import Slot
+
+POSITION_SECONDS = 30.0
+"""A place in the queue that was told is not told anew before so long."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Whether one task may start now, and if not, why."""
+
+    free: bool
+    position: int = 0
+    """Coarse place in the queue, from 1."""
+    total: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,17 @@ Fair sharing between namespaces, ageing and weights take the place of `rank` whe
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from repack_contract.task import RepackageTask
 from repack_operator.observed import Key, Observed
+from repack_operator.situation import POSITION_SECONDS, Slot
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 """Positions are told in steps, so that a long queue does not rewrite every status with every task that ends."""
-POSITION_SECONDS = 30.0
-"""A position that was told is not told anew before so long."""
 Rank = tuple[int, datetime, str]
 """Sorts the queue."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Whether one task may start now, and if not, why."""
-
-    free: bool
-    position: int = 0
-    """Coarse place in the queue, from 1."""
-    total: int = 0
 
 
 def rank(task: RepackageTask) -> Rank:

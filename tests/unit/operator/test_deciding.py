@@ -4,8 +4,7 @@ import pytest
 
 from builders import a_task
 from repack_contract.phases import Phase
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal
-from repack_operator.slots import Slot
+from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Slot
 from situation_builder import (
     a_complete_job,
     a_failed_job,

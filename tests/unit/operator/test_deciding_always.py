@@ -14,8 +14,7 @@ from repack_contract.task import DesiredState, RepackageTask
 from repack_operator.decide import decide
 from repack_operator.outcome import over
 from repack_operator.sightings import JobSeen, PodSeen
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation
-from repack_operator.slots import Slot
+from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
 from situation_builder import START, a_failure, a_job, a_success, a_waiting_pod, an_ended_pod, applied
 
 ENDS = [
