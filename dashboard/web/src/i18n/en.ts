@@ -136,6 +136,7 @@ export const en = {
   "timeline.label": "Stages",
   "timeline.attempt": "Attempt {n}",
   "timeline.waiting": "Waiting for the worker",
+  "timeline.pending": "Waiting for the operator",
   "timeline.queued": "Waiting for a free slot",
   "timeline.announce": "{stage}: {state}",
 

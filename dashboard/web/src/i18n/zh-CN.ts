@@ -135,6 +135,7 @@ export const zhCN: Record<keyof typeof en, string> = {
   "timeline.label": "阶段",
   "timeline.attempt": "第 {n} 次尝试",
   "timeline.waiting": "等待工作进程",
+  "timeline.pending": "等待 operator",
   "timeline.queued": "等待空闲位置",
   "timeline.announce": "{stage}：{state}",
 

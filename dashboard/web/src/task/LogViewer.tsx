@@ -7,7 +7,6 @@ import { useWords } from "../i18n";
 import { integer } from "../i18n/format";
 import { search } from "../realtime/logs";
 import { isFinal } from "../tasks/describe";
-import { EmptyState } from "../ui/EmptyState";
 import { Icon } from "../ui/Icon";
 import { ProblemNote } from "../ui/ProblemNote";
 import { LogLineView } from "./LogLine";
@@ -53,9 +52,9 @@ export function LogViewer({ task }: { task: TaskView }) {
       </div>
       {log.error !== null && <ProblemNote error={log.error} title={t("log.failed")} />}
       {log.lines.length === 0 ? (
-        !log.loading && (
-          <EmptyState icon="clock" title={t(isFinal(task) ? "log.empty.none" : "log.empty.waiting")} />
-        )
+        <p className={styles.empty}>
+          {!log.loading && t(isFinal(task) ? "log.empty.none" : "log.empty.waiting")}
+        </p>
       ) : (
         <Lines
           log={log}

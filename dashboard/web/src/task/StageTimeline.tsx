@@ -66,13 +66,10 @@ function endOf(stage: StageProgress): string | null | undefined {
 function Below({ task, running }: { task: TaskView; running: StageProgress | undefined }) {
   const { t } = useWords();
   const phase = phaseOf(task);
-  if (phase === "Queued" || phase === "Pending") {
+  if (phase === "Pending" || phase === "Queued") {
     const admitted = task.status.conditions?.find((condition) => condition.type === "Admitted");
-    return (
-      <span>
-        {admitted?.status === "False" && admitted.message ? admitted.message : t("timeline.queued")}
-      </span>
-    );
+    const told = admitted?.status === "False" ? admitted.message : null;
+    return <span>{told || t(phase === "Queued" ? "timeline.queued" : "timeline.pending")}</span>;
   }
   if (phase === "Starting") return <span>{task.status.message || t("timeline.waiting")}</span>;
   if (phase !== "Running") return null;

@@ -121,12 +121,26 @@ function Announcement({ connection }: { connection: Connection }) {
   );
 }
 
+/** Whether something has been so for a while; a blip moves nothing on the page. */
+function useLasting(is: boolean): boolean {
+  const [lasts, setLasts] = useState(false);
+  useEffect(() => {
+    setLasts(false);
+    if (!is) return;
+    const timer = setTimeout(() => setLasts(true), ANNOUNCE_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [is]);
+  return is && lasts;
+}
+
 /** While not connected: from when the data is. */
 export function StaleMark() {
   const { t, language } = useWords();
   const connection = useConnection();
-  const stale = connection.status !== "connected" && connection.status !== "connecting";
-  if (!stale || connection.freshUntil === null) return null;
+  const { status } = connection;
+  const lost = status === "reconnecting" || status === "disconnected";
+  const lasts = useLasting(lost);
+  if (connection.freshUntil === null || !(lasts || status === "error")) return null;
   const reason = connectionReason(connection, t);
   return (
     <p className={styles.stale} data-testid="stale">
