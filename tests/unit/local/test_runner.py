@@ -302,3 +302,44 @@ def test_another_process_with_a_written_down_number_is_left_alone(tmp_path: Path
         leftovers.end_all(tmp_path)
         assert is_alive(process.pid)
         os.kill(process.pid, signal.SIGKILL)
+
+
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+while True: time.sleep(1)
+"""
+
+MODE = """
+import asyncio, json, pathlib, sys
+from embedded import embedded_cluster
+from repack_local.api.kinds import JOBS
+async def main():
+    state, root = map(pathlib.Path, sys.argv[1:3])
+    async with embedded_cluster(state=state, root=root) as running:
+        running.api.objects.create(JOBS, "default", json.loads(sys.argv[3]))
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_mode_leaves_no_process_and_loses_no_job(tmp_path: Path) -> None:
+    state, root = tmp_path / "state", tmp_path / "pods"
+    job = a_job(STUBBORN)
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    job["spec"]["podFailurePolicy"] = {"rules": rules}
+    tests = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": tests}  # noqa: TID251 - of a process of the test
+    arguments = (str(state), str(root), json.dumps(job))
+    mode = await asyncio.create_subprocess_exec(sys.executable, "-c", MODE, *arguments, env=environment)
+    worker = int(await until(lambda: next((f.read_text() for f in root.glob("logs/*.log")), ""), what="the worker"))
+    mode.kill()
+    await mode.wait()
+    assert is_alive(worker), "it ignores the signal that tells of its parent's death"
+    async with embedded_cluster(state=state, root=root) as again:
+        await until(lambda: not is_alive(worker), what="the old process to be ended")
+        running = await until(phase_is(again, "Running"), what="another Pod of the same Job")
+        lost = [pod["status"]["reason"] for pod in listed(again, PODS) if pod["status"]["phase"] == "Failed"]
+        assert lost == ["NodeLost"]
+        again.api.objects.delete(PODS, ("default", running["metadata"]["name"]), Deletion(grace_seconds=0))
