@@ -73,10 +73,16 @@ class Program:
                 await self._until(stopped, [*self._endless(), _waited_for(watching)])
             finally:
                 self._stopping.set()
-                await asyncio.wait({watching}, timeout=self._settings.stop_seconds)
-            if self._emitter is not None:
-                await self._emitter.flush(seconds=_FLUSH_SECONDS)
+                await asyncio.gather(self._say_the_rest(), self._wait_for_the_end_of(watching))
+        stopped.cancel()
         syncing.cancel()
+
+    async def _say_the_rest(self) -> None:
+        if self._emitter is not None:
+            await self._emitter.flush(seconds=_FLUSH_SECONDS)
+
+    async def _wait_for_the_end_of(self, watching: "asyncio.Task[None]") -> None:
+        await asyncio.wait({watching}, timeout=self._settings.stop_seconds)
 
     def _endless(self) -> list[Coroutine[Any, Any, None]]:
         parts = [self.reconciler.work() for _ in range(self._settings.workers)]
