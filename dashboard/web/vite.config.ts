@@ -1,8 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
-// The dashboard serves what is built here; `npm run dev` passes its calls on to a running dashboard.
-const dashboard = "http://127.0.0.1:8080";
+// The dashboard serves what is built here; `npm run dev` passes its calls on to a running dashboard (`dify-repack up`).
+const dashboard = "http://127.0.0.1:8700";
 
 export default defineConfig({
   plugins: [react()],

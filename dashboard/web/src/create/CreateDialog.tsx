@@ -185,7 +185,7 @@ function Fields({ config, draft, change, faults, refused }: FieldsProps) {
         error={error("mirror")}
         onChange={(event) => change({ mirror: event.currentTarget.value.trim() })}
       />
-      <details className={styles.more} open={faults.has("python") || faults.has("name") || undefined}>
+      <details className={styles.more} open={error("python") !== null || error("name") !== null || undefined}>
         <summary>{t("create.more")}</summary>
         <div className={styles.pair}>
           <TextInput

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useReducer, useState } from "react";
 import { type ApiError, api, toApiError } from "../api/client";
-import type { LogLine, TaskView } from "../api/types";
+import type { LogLine, LogPage, TaskView } from "../api/types";
 import { useLive } from "../realtime/live";
 import { EMPTY_LOG, type LogView, withLines } from "../realtime/logs";
 import { isFinal } from "../tasks/describe";
@@ -23,7 +23,7 @@ export function useLog(task: TaskView): TaskLog {
   const current = Math.max(1, task.status.attempt ?? 0, task.progress?.attempt ?? 0);
   const [chosen, choose] = useState<number | null>(null);
   const attempt = chosen ?? current;
-  const [log, add] = useReducer(reduce, { ...EMPTY_LOG, attempt });
+  const [log, dispatch] = useReducer(reduce, { ...EMPTY_LOG, attempt });
   const [attempts, setAttempts] = useState<readonly number[]>([]);
   const [loading, setLoading] = useState(true);
   const [error, setError] = useState<ApiError | null>(null);
@@ -32,10 +32,15 @@ export function useLog(task: TaskView): TaskLog {
   const fetchPage = useCallback(
     async (query: { after?: number; limit?: number }) => {
       try {
-        const page = await api.log(uid, { attempt, limit: PAGE, ...query });
-        add({ attempt, lines: page.items });
+        let page = await api.log(uid, { attempt, limit: PAGE, ...query });
+        dispatch({ type: "lines", attempt, lines: page.items });
         setAttempts(page.attempts);
         setError(null);
+        // What was missed may be longer than a page, and no new line may come to show it.
+        while (query.after !== undefined && query.limit === undefined && lastOf(page) < page.last) {
+          page = await api.log(uid, { attempt, limit: PAGE, after: lastOf(page) });
+          dispatch({ type: "lines", attempt, lines: page.items });
+        }
       } catch (problem) {
         const failure = toApiError(problem);
         // No attempt has begun: nothing to show is not a failure.
@@ -52,10 +57,11 @@ export function useLog(task: TaskView): TaskLog {
   // biome-ignore lint/correctness/useExhaustiveDependencies: `ended` asks once more for the last lines
   useEffect(() => {
     setLoading(true);
+    dispatch({ type: "attempt", attempt });
     void fetchPage({});
     return live.followLog(
       uid,
-      (data) => data.attempt === attempt && add({ attempt, lines: data.lines }),
+      (data) => dispatch({ type: "lines", ...data }),
       () => void fetchPage({}),
     );
   }, [live, uid, attempt, fetchPage, ended]);
@@ -74,11 +80,22 @@ export function useLog(task: TaskView): TaskLog {
   return { ...view, attempts, loading, error, choose, loadOlder };
 }
 
-type Held = LogView & { attempt: number };
+/** Number of the page's last line; an empty page ends every search for more. */
+function lastOf(page: LogPage): number {
+  return page.items.at(-1)?.n ?? Number.POSITIVE_INFINITY;
+}
 
-/** Lines of another attempt than the held one begin a new log. */
-function reduce(held: Held, added: { attempt: number; lines: readonly LogLine[] }): Held {
-  const base = held.attempt === added.attempt ? held : { ...EMPTY_LOG, attempt: added.attempt };
-  const log = withLines(base, added.lines);
-  return log === base && held.attempt === added.attempt ? held : { ...log, attempt: added.attempt };
+type Held = LogView & { attempt: number };
+type Change =
+  | { type: "attempt"; attempt: number }
+  | { type: "lines"; attempt: number; lines: readonly LogLine[] };
+
+/** Another attempt begins a new log; lines of an attempt that is not shown, such as a late answer's, are dropped. */
+function reduce(held: Held, change: Change): Held {
+  if (change.type === "attempt") {
+    return held.attempt === change.attempt ? held : { ...EMPTY_LOG, attempt: change.attempt };
+  }
+  if (held.attempt !== change.attempt) return held;
+  const log = withLines(held, change.lines);
+  return log === held ? held : { ...log, attempt: held.attempt };
 }
