@@ -2,7 +2,6 @@
 export const en = {
   "app.name": "Dify offline packages",
   "app.skip": "Skip to content",
-  "app.tasks": "Tasks",
   "app.notFound": "There is no such page.",
   "app.toTasks": "Go to the tasks",
   "app.crashed": "This part of the page broke. The tasks go on; reload the page.",
@@ -105,7 +104,6 @@ export const en = {
   "task.python": "Python",
   "task.mirror": "Mirror",
   "task.name": "Task",
-  "task.namespace": "Namespace",
   "task.expires": "Kept until",
   "task.rerunOf": "Runs again",
   "task.dryRun": "Dry run",
@@ -113,7 +111,6 @@ export const en = {
 
   "action.cancel": "Cancel",
   "action.rerun": "Run again",
-  "action.retry": "Retry",
   "action.suspend": "Suspend",
   "action.resume": "Resume",
   "action.delete": "Delete",
@@ -175,7 +172,6 @@ export const en = {
   "artifact.sha256": "SHA-256",
   "artifact.check": "Check after copying",
   "artifact.verified": "Verified",
-  "artifact.verifiedAt": "on {time}",
   "artifact.missing": "Made, but its address is not known.",
   "verification.NetworkNamespace":
     "Installed with Dify's own commands in a network namespace that has no network: the kernel allowed no connection.",
@@ -211,10 +207,7 @@ export const en = {
   "plan.overLimit": "above the limit",
   "plan.warnings": "Warnings",
 
-  "failure.title": "Failed",
-  "failure.cancelled": "This task was cancelled",
   "failure.hint": "What to do:",
-  "failure.details": "Details from the server",
   "failure.retrying": "The last attempt failed; it is tried again.",
 
   "attempts.title": "Attempts",
@@ -223,7 +216,6 @@ export const en = {
   "attempts.exit": "Exit code",
   "attempts.took": "Took",
   "attempts.message": "Message",
-  "attempts.none": "No attempt has ended yet.",
 
   "runs.title": "Earlier and later runs",
 
@@ -231,7 +223,7 @@ export const en = {
   "yaml.apply": "The same task with kubectl apply -f -",
   "yaml.watch": "Watch it",
   "yaml.describe": "Everything about it",
-  "yaml.wait": "Wait until it has ended",
+  "yaml.wait": "Wait until it has succeeded",
   "yaml.logs": "Its log",
   "yaml.cancel": "Cancel it",
 
@@ -252,7 +244,6 @@ export const en = {
   "create.refused.empty": "{name} is empty.",
   "create.refused.size":
     "{name} is {size}; at most {limit} are taken. Whoever runs this installation can raise the limit.",
-  "create.refused.many": "One file at a time: only {name} is taken.",
   "create.link": "Link to the plugin",
   "create.link.placeholder": "https://…/plugin.difypkg",
   "create.link.help": "The address from which the .difypkg file can be downloaded.",
@@ -291,7 +282,6 @@ export const en = {
   "create.fault.source": "Give a file or a link first.",
   "create.configFailed": "The server's settings could not be loaded.",
 
-  "copy.copy": "Copy",
   "copy.copied": "Copied",
   "copy.what": "Copy {what}",
 

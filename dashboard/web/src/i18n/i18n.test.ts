@@ -17,6 +17,19 @@ describe("the catalogues", () => {
     }
   });
 
+  test("hold no word that nothing shows", () => {
+    const sources = import.meta.glob("../**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
+    const code = Object.entries(sources)
+      .filter(([path]) => !/\.test\.|i18n\/(en|zh-CN)\.ts|\/(en|zh-CN)\.ts/.test(path))
+      .map(([, text]) => text)
+      .join("");
+    // Keys that are put together: `stage.${stage}` names everything that begins so.
+    const families = [...code.matchAll(/[`"]([a-z][\w.]*\.)\$\{/gi)].map((match) => match[1] ?? "");
+    const shown = (key: string) =>
+      code.includes(`"${key}"`) || families.some((family) => key.startsWith(family));
+    expect(Object.keys(en).filter((key) => !shown(key))).toEqual([]);
+  });
+
   test("boast and beg not", () => {
     for (const [key, text] of Object.entries(en)) {
       expect(text, key).not.toMatch(/successfully|please|!/i);

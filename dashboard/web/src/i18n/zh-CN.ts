@@ -4,7 +4,6 @@ import type { en } from "./en";
 export const zhCN: Record<keyof typeof en, string> = {
   "app.name": "Dify 离线包",
   "app.skip": "跳到内容",
-  "app.tasks": "任务",
   "app.notFound": "没有这个页面。",
   "app.toTasks": "返回任务列表",
   "app.crashed": "页面的这一部分出错了。任务不受影响，请重新加载页面。",
@@ -105,7 +104,6 @@ export const zhCN: Record<keyof typeof en, string> = {
   "task.python": "Python",
   "task.mirror": "镜像源",
   "task.name": "任务",
-  "task.namespace": "Namespace",
   "task.expires": "保留至",
   "task.rerunOf": "重新运行自",
   "task.dryRun": "试运行",
@@ -113,7 +111,6 @@ export const zhCN: Record<keyof typeof en, string> = {
 
   "action.cancel": "取消任务",
   "action.rerun": "再次运行",
-  "action.retry": "重试",
   "action.suspend": "暂停",
   "action.resume": "继续",
   "action.delete": "删除",
@@ -174,7 +171,6 @@ export const zhCN: Record<keyof typeof en, string> = {
   "artifact.sha256": "SHA-256",
   "artifact.check": "拷贝后校验",
   "artifact.verified": "已验证",
-  "artifact.verifiedAt": "于 {time}",
   "artifact.missing": "已生成，但地址未知。",
   "verification.NetworkNamespace":
     "在没有网络的 network namespace 中用 Dify 自己的命令完成安装：内核不允许任何连接。",
@@ -208,10 +204,7 @@ export const zhCN: Record<keyof typeof en, string> = {
   "plan.overLimit": "超过上限",
   "plan.warnings": "警告",
 
-  "failure.title": "失败",
-  "failure.cancelled": "任务已取消",
   "failure.hint": "怎么办：",
-  "failure.details": "服务器返回的详情",
   "failure.retrying": "上一次尝试失败，正在重试。",
 
   "attempts.title": "尝试",
@@ -220,7 +213,6 @@ export const zhCN: Record<keyof typeof en, string> = {
   "attempts.exit": "退出码",
   "attempts.took": "用时",
   "attempts.message": "消息",
-  "attempts.none": "还没有结束的尝试。",
 
   "runs.title": "之前和之后的运行",
 
@@ -228,7 +220,7 @@ export const zhCN: Record<keyof typeof en, string> = {
   "yaml.apply": "用 kubectl apply -f - 创建同样的任务",
   "yaml.watch": "观察",
   "yaml.describe": "全部信息",
-  "yaml.wait": "等待结束",
+  "yaml.wait": "等待成功",
   "yaml.logs": "日志",
   "yaml.cancel": "取消",
 
@@ -248,7 +240,6 @@ export const zhCN: Record<keyof typeof en, string> = {
   "create.refused.type": "{name} 不是 .difypkg 文件。Dify 插件包的扩展名是 .difypkg。",
   "create.refused.empty": "{name} 是空文件。",
   "create.refused.size": "{name} 为 {size}，上限为 {limit}。管理员可以调高上限。",
-  "create.refused.many": "一次一个文件：只接受 {name}。",
   "create.link": "插件链接",
   "create.link.placeholder": "https://…/plugin.difypkg",
   "create.link.help": "可以下载 .difypkg 文件的地址。",
@@ -284,7 +275,6 @@ export const zhCN: Record<keyof typeof en, string> = {
   "create.fault.source": "请先选择文件或填写链接。",
   "create.configFailed": "无法加载服务器设置。",
 
-  "copy.copy": "复制",
   "copy.copied": "已复制",
   "copy.what": "复制{what}",
 

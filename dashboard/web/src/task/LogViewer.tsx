@@ -75,6 +75,7 @@ function AttemptChoice({ log }: { log: TaskLog }) {
   return (
     <NativeSelect
       size="xs"
+      className={styles.attempt}
       aria-label={t("log.attempt")}
       rightSection={<Icon name="down" />}
       rightSectionPointerEvents="none"
