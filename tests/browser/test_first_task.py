@@ -1,0 +1,112 @@
+"""What a user does first: give a plugin, watch it, take the package."""
+
+import hashlib
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from fakes.index import FakeIndex
+from local_mode import RunningMode
+
+
+def create(mode: RunningMode, name: str, url: str) -> None:
+    with mode.client() as client:
+        spec = {"source": {"type": "URL", "url": {"url": url}}, "targets": [{"arch": "amd64"}]}
+        client.post("/api/v1/tasks", json={"name": name, "spec": spec}).raise_for_status()
+
+
+def test_an_uploaded_plugin_becomes_a_package_whose_checksum_the_page_shows(page: Page, plugin: Path, tmp_path: Path):
+    page.goto("/")
+    page.get_by_role("link", name="New task").or_(page.get_by_role("button", name="New task")).first.click()
+    page.locator("input[type=file]").first.set_input_files(plugin)
+    page.get_by_role("button", name="Repackage", exact=True).click()
+
+    page.wait_for_url("**/tasks/default/**")
+    expect(page.get_by_role("button", name="Run again")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Enforced by the kernel")).to_be_visible()
+
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download", exact=True).first.click()
+    target = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(target)
+    assert target.name.endswith(".difypkg")
+    expect(page.get_by_text(hashlib.sha256(target.read_bytes()).hexdigest(), exact=True)).to_be_visible()
+    expect(page.get_by_text("FORCE_VERIFYING_SIGNATURE=false")).to_be_visible()
+
+
+def test_a_pasted_link_becomes_a_task(page: Page, plugin_url: str):
+    page.goto("/new")
+    page.get_by_text("Paste a link").click()
+    page.get_by_role("textbox", name="Link").fill(plugin_url)
+    page.get_by_role("button", name="Repackage", exact=True).click()
+    page.wait_for_url("**/tasks/default/**")
+    expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=60_000)
+
+
+def test_stages_bytes_and_log_are_seen_while_they_happen(page: Page, mode: RunningMode, slow_plugin_url: str):
+    create(mode, "seen-live", slow_plugin_url)
+    page.goto("/tasks/default/seen-live")
+    download = page.get_by_role("listitem").filter(has_text="Download")
+    expect(download).to_contain_text("running", timeout=30_000)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_role("log")).to_contain_text("Plan done")
+    expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=60_000)
+
+
+def test_a_change_in_the_cluster_reaches_the_list_without_a_reload(page: Page, mode: RunningMode, plugin_url: str):
+    page.goto("/")
+    expect(page.get_by_text("Connected")).to_be_visible()
+    create(mode, "made-elsewhere", plugin_url)
+    row = page.get_by_role("row").filter(has_text="made-elsewhere")
+    expect(row).to_be_visible()
+    expect(row).to_contain_text("Succeeded", timeout=60_000)
+
+
+def test_a_failure_says_what_happened_and_what_to_do(page: Page, mode: RunningMode, index: FakeIndex):
+    create(mode, "no-zip", index.add_file("no-zip.difypkg", b"not a zip at all"))
+    page.goto("/tasks/default/no-zip")
+    note = page.get_by_role("alert")
+    expect(note).to_contain_text("not a", timeout=60_000)
+    expect(note).to_contain_text("What to do")
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_run_again_makes_a_new_task_and_leaves_the_old_one(page: Page, mode: RunningMode, plugin_url: str):
+    create(mode, "once", plugin_url)
+    page.goto("/tasks/default/once")
+    page.get_by_role("button", name="Run again").click(timeout=60_000)
+    page.wait_for_url("**/tasks/default/once-2")
+    expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=60_000)
+    assert mode.task("once")["status"]["phase"] == "Succeeded"
+
+
+def test_cancelling_asks_once_and_says_what_happens(page: Page, mode: RunningMode, slow_plugin_url: str):
+    create(mode, "to-cancel", slow_plugin_url)
+    page.goto("/tasks/default/to-cancel")
+    page.get_by_role("button", name="Cancel", exact=True).click(timeout=30_000)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The worker is asked to stop")
+    dialog.get_by_role("button", name="Cancel the task").click()
+    expect(page.get_by_role("button", name="Run again")).to_be_visible(timeout=60_000)
+    assert mode.task("to-cancel")["status"]["phase"] == "Cancelled"
+
+
+def test_deleting_names_the_file_that_is_lost(page: Page, mode: RunningMode, plugin_url: str):
+    create(mode, "to-delete", plugin_url)
+    mode.wait_for_phase("to-delete", "Succeeded")
+    page.goto("/tasks/default/to-delete")
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(".difypkg")
+    dialog.get_by_role("button", name="Delete the task").click()
+    expect(page.get_by_role("row").filter(has_text="to-delete")).to_have_count(0)
+    assert mode.task("to-delete") == {}
+
+
+def test_a_source_that_comes_later_is_said_before_sending(page: Page):
+    page.goto("/new")
+    page.get_by_text("Paste a link").click()
+    page.get_by_role("textbox", name="Link").fill("langgenius/openai@0.2.7")
+    expect(page.get_by_role("dialog")).to_contain_text("later version")

@@ -1,0 +1,98 @@
+"""A TCP proxy with faults: what a network between a browser and the dashboard can do to them. Needs no rights."""
+
+import contextlib
+import socket
+import threading
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+
+class Wire(Enum):
+    """What the proxy does with connections."""
+
+    PASS = "pass"
+    REFUSE = "refuse"
+    """New connections are closed at once."""
+    BLACKHOLE = "blackhole"
+    """Nothing is passed on any more, in either direction, and nothing is closed."""
+
+
+class FaultProxy:
+    """Listens on a loopback port and passes bytes to `target` (host, port) while it is told to."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._wire = Wire.PASS
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def url(self) -> str:
+        """Address of the proxy."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def become(self, wire: Wire) -> None:
+        """Treat connections this way from now on."""
+        with self._changed:
+            self._wire = wire
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """Break every open connection."""
+        with self._lock:
+            doomed, self._sockets = self._sockets, set()
+        for each in doomed:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._wire is Wire.REFUSE:
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._sockets |= {client, server}
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                with self._changed:
+                    self._changed.wait_for(lambda: self._wire is not Wire.BLACKHOLE or self._closed)
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            with self._lock:
+                self._sockets.discard(each)
+            each.close()
