@@ -59,7 +59,8 @@ const THEMES = [
 
 function ThemeMenu() {
   const { t } = useWords();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  // Holding transitions back would need a style element, which a strict content security policy forbids.
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const words = { light: t("theme.light"), dark: t("theme.dark"), auto: t("theme.system") };
   const current = THEMES.find((theme) => theme.scheme === colorScheme) ?? THEMES[2];
   return (
