@@ -48,6 +48,9 @@ export function App() {
                 />
               </Route>
             </Switch>
+          </Suspense>
+          {/* Waits by itself: the list behind it, and the focus in it, must not go while the dialog is loaded. */}
+          <Suspense fallback={null}>
             <Route path="/new">
               <CreateDialog />
             </Route>

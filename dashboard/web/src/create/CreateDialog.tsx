@@ -23,6 +23,7 @@ export default function CreateDialog() {
   const { t } = useWords();
   const [, navigate] = useLocation();
   const narrow = useIsNarrow();
+  useFocusReturn();
   const config = useQuery({ queryKey: ["config"], queryFn: api.config, staleTime: Number.POSITIVE_INFINITY });
   return (
     <Dialog opened onClose={() => navigate("/")} title={t("create.title")} width={600} fullScreen={narrow}>
@@ -31,6 +32,17 @@ export default function CreateDialog() {
       {config.data && <Form config={config.data} />}
     </Dialog>
   );
+}
+
+/** The dialog is an address, so it ends by being removed: before that Mantine has no time to give the focus back. */
+function useFocusReturn(): void {
+  const [opener] = useState(() => document.activeElement);
+  useEffect(() => {
+    return () => {
+      const taken = document.activeElement !== null && document.activeElement !== document.body;
+      if (!taken && opener instanceof HTMLElement && opener.isConnected) opener.focus();
+    };
+  }, [opener]);
 }
 
 function Form({ config }: { config: ClientConfig }) {
