@@ -49,7 +49,7 @@ async def embedded_cluster(
     job_backoff_seconds: float = 0.05,
 ) -> AsyncIterator[RunningApi]:
     """Start the API, the Job controller and the pod runner; `root` keeps the pods' files."""
-    composed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})}  # noqa: TID251 - for processes
+    composed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})}
     async with embedded_api(state=state) as running, contextlib.AsyncExitStack() as stack:
         folder = root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         options = RunnerOptions(folder, INGEST_TOKEN, composed, stop_seconds=1.0)

@@ -102,7 +102,7 @@ class RunningMode:
 @contextlib.contextmanager
 def running_mode(home: Path, **settings: str) -> Iterator[RunningMode]:
     """Start the embedded mode in `home` with ports of its own, and end it afterwards."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}  # noqa: TID251
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
     environment = {
         **kept,
         "REPACK_LOCAL_HOME": str(home),

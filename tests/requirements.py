@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"  # noqa: TID251 - a switch of the test run, not of a program
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 
 
 def require(condition: object, sentence: str) -> None:
@@ -38,5 +38,5 @@ def chromium() -> str:
 
 def kubeconfig() -> Path | None:
     """Return the kubeconfig of the real cluster under test, None where none was given."""
-    value = os.environ.get("KUBECONFIG")  # noqa: TID251 - names the cluster under test
+    value = os.environ.get("KUBECONFIG")
     return Path(value) if value else None

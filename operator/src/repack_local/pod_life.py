@@ -67,7 +67,8 @@ class RunningPod:
         assert process is not None  # noqa: S101 - it is started before it is ended
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), timeout=max(self._end_within or 0.0, 0.01))
+            async with asyncio.timeout(max(self._end_within or 0.0, 0.01)):
+                await process.wait()
         _signal_group(process.pid, signal.SIGKILL)
 
     async def live(self) -> None:

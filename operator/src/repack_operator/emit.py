@@ -182,7 +182,8 @@ class Emitter:
     async def _wait(self) -> None:
         patience = max(self._beat_due_at - monotonic(), 0)
         try:
-            await asyncio.wait_for(self._source.outbox.ready.wait(), timeout=patience)
+            async with asyncio.timeout(patience):
+                await self._source.outbox.ready.wait()
             await asyncio.sleep(_LINGER_SECONDS)
         except TimeoutError:
             return

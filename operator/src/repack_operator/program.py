@@ -86,7 +86,7 @@ class Program:
 
     def _endless(self) -> list[Coroutine[Any, Any, None]]:
         parts = [self.reconciler.work() for _ in range(self._settings.workers)]
-        parts += [self._resync_for_ever(), self._probe_for_ever()]
+        parts += [self._resync_for_ever(), self._probe_for_ever(), self.reconciler.story.run()]
         return [*parts, self._emitter.run()] if self._emitter is not None else parts
 
     async def _until(self, stopped: "asyncio.Task[Any]", parts: list[Coroutine[Any, Any, None]]) -> None:
@@ -144,7 +144,8 @@ class Program:
     async def _resync_for_ever(self) -> None:
         while True:  # ends by cancellation
             try:
-                await asyncio.wait_for(self._relisted.wait(), timeout=self._settings.resync_seconds)
+                async with asyncio.timeout(self._settings.resync_seconds):
+                    await self._relisted.wait()
                 self._metrics.relists.inc()
                 await asyncio.sleep(_RELIST_SECONDS)
                 self._relisted.clear()

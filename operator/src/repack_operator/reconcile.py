@@ -27,6 +27,7 @@ from repack_operator.settings import Settings
 from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
 from repack_operator.slots import Slots
 from repack_operator.status import merge_patch
+from repack_operator.story import Story
 from repack_operator.workqueue import WorkQueue
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class Reconciler:
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
         self.slots = Slots(self.observed, total=settings.max_concurrent, clock=clock)
         self.outbox = Outbox(now=now)
+        self.story = Story(cluster)
         self._settings = settings
         self._metrics = metrics
         self._performer = Performer(cluster, self.observed, settings)
@@ -228,6 +230,8 @@ class Reconciler:
         self.note(TASKS, stored)
         if status.sequence != task.status.sequence:
             self._count(task, status)
+            if self._settings.kubernetes_events:
+                self.story.tell(task, status, now=self._now())
         if status.phase is not None and status.phase.is_final:
             self.observed.drop_gone_pods(task.metadata.uid, keep_attempt=-1)
             self._progress.pop(task.metadata.uid, None)

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """File with the token for the dashboard, read for every batch because projected tokens rotate."""
     worker_ingest_url: str | None = None
     """Base URL of the dashboard as the workers see it, where it differs from `ingest_url`."""
+    kubernetes_events: bool = True
+    """Write a Kubernetes Event for each step that says something; `kubectl describe` shows them. Two calls a task."""
     progress_seconds: float = Field(default=15.0, ge=0)
     """Least time between two copies of a task's progress to its status, unless its stage changed."""
 

@@ -1,6 +1,7 @@
 """Which tasks are to be looked at, and when: each key once at a time, back-off per key, timers in one heap."""
 
 import asyncio
+import contextlib
 import heapq
 import random
 from collections.abc import Callable, Hashable
@@ -87,10 +88,9 @@ class WorkQueue(Generic[K]):
                 return key
             self._wake.clear()
             patience = self._timers[0][0] - self._clock() if self._timers else None
-            try:
-                await asyncio.wait_for(self._wake.wait(), timeout=patience)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._wake.wait()
 
     def done(self, key: K) -> None:
         """Give a key back; it is handed out again when it was added meanwhile."""

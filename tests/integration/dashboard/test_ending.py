@@ -117,7 +117,7 @@ async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal
         "contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {}}]\n"
         "clusters: [{name: x, cluster: {server: 'http://127.0.0.1:9'}}]\n"
     )
-    environment = dict(os.environ) | {  # noqa: TID251 - a program needs its surroundings
+    environment = dict(os.environ) | {
         "REPACK_DASHBOARD_PORT": "0",
         "REPACK_DASHBOARD_DATA_DIR": str(tmp_path / "data"),
         "REPACK_DASHBOARD_KUBECONFIG": str(kubeconfig),
@@ -156,7 +156,7 @@ async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal
     ],
 )
 async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[str, str], sentence: str) -> None:
-    environment = dict(os.environ) | {"REPACK_DASHBOARD_INGEST_TOKEN": TOKEN} | change  # noqa: TID251
+    environment = dict(os.environ) | {"REPACK_DASHBOARD_INGEST_TOKEN": TOKEN} | change
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "repack_dashboard", env=environment, stderr=asyncio.subprocess.PIPE
     )

@@ -133,7 +133,7 @@ async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Be
 def operator_process(bench: Bench, folder: Path) -> "subprocess.Popen[bytes]":
     """The program as it is run in a container."""
     environment = {
-        "PATH": os.environ["PATH"],  # noqa: TID251 - of the test run
+        "PATH": os.environ["PATH"],
         "REPACK_OPERATOR_KUBECONFIG": str(bench.api.kubeconfig_path),
         "REPACK_OPERATOR_HEALTH_PORT": "none",
     }

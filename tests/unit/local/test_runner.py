@@ -330,7 +330,7 @@ async def test_a_killed_mode_leaves_no_process_and_loses_no_job(tmp_path: Path) 
     rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     job["spec"]["podFailurePolicy"] = {"rules": rules}
     tests = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": tests}  # noqa: TID251 - of a process of the test
+    environment = {**os.environ, "PYTHONPATH": tests}
     arguments = (str(state), str(root), json.dumps(job))
     mode = await asyncio.create_subprocess_exec(sys.executable, "-c", MODE, *arguments, env=environment)
     worker = int(await until(lambda: next((f.read_text() for f in root.glob("logs/*.log")), ""), what="the worker"))

@@ -35,7 +35,7 @@ def content_security_policy(index: bytes) -> str:
         [
             "default-src 'none'",
             f"script-src {scripts}",
-            "style-src 'self' 'unsafe-inline'",  # Mantine writes style elements and attributes
+            "style-src 'self'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
             "connect-src 'self'",
