@@ -53,7 +53,7 @@ lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@cd $(WEB) && npm run --silent check
+	@cd $(WEB) && npm run --silent check && npm run --silent size
 
 .PHONY: generate
 generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files: CRD, OpenAPI, TypeScript types, tables of README
@@ -73,6 +73,10 @@ e2e: setup ## Run the conformance and cluster tests against the cluster that KUB
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py
+
+.PHONY: transcript
+transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
+	@$(BIN)/python scripts/transcript.py
 
 .PHONY: screenshots
 screenshots: setup ## Take the screenshots of README and docs

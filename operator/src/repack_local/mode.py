@@ -128,6 +128,7 @@ class LocalMode:
         api.log_file = runner.log_file
         for name, work in (("job-controller", JobController(api.objects).run()), ("pod-runner", runner.run())):
             task = asyncio.create_task(work, name=name)
+            task.add_done_callback(_complain)
             self._stack.push_async_callback(_end, task)
 
     def _start_program(self, program: Program) -> None:
@@ -223,6 +224,14 @@ class LocalMode:
         draft = self._facts_file.with_suffix(".tmp")
         draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         draft.replace(self._facts_file)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """Say that a part ended that must not end before we do."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error(
+            "a part of the embedded mode broke; end it and start it again", part=task.get_name(), error=repr(error)
+        )
 
 
 async def _end(task: asyncio.Task[None]) -> None:
