@@ -14,7 +14,18 @@ from repack_dashboard.frames import frame
 from repack_dashboard.hub import Client, channel_of
 from repack_dashboard.protocol import connection_of
 from repack_dashboard.services import Services
-from repack_dashboard.session import Close, Join, Leave, Opening, Ponged, Reply, Session, open_session
+from repack_dashboard.session import (
+    Close,
+    Join,
+    Leave,
+    Opening,
+    Ponged,
+    Reply,
+    Session,
+    as_base_contract,
+    kind_of,
+    open_session,
+)
 from repack_dashboard.sinks import QueueSink, Sink
 from repack_kube.errors import KubeError
 
@@ -48,6 +59,8 @@ async def _serve(websocket: WebSocket, services: Services, *, uid: str | None) -
     )
     await websocket.accept(subprotocol=opening.subprotocol)
     refusal = opening.refusal or await _refusal(services, uid)
+    if refusal is not None and not opening.is_v1:
+        refusal = as_base_contract(refusal)
     if refusal is not None:
         # Browsers cannot tell rejected handshakes apart, so the reason is told by a close code.
         services.metrics.rejected.labels(str(refusal.code)).inc()
@@ -125,8 +138,9 @@ async def _run(websocket: WebSocket, services: Services, sink: Sink, *, uid: str
 def _obey(services: Services, client: Client, session: Session, text: str | bytes) -> None:
     """Do what a message of the client asks for. Never waits: a paused reader would be taken for a dead one."""
     hub = services.hub
-    for action in session.receive(text, now=time.monotonic()):
-        services.metrics.messages_received.labels(type(action).__name__.lower()).inc()
+    actions = session.receive(text, now=time.monotonic())
+    services.metrics.messages_received.labels(kind_of(actions)).inc()
+    for action in actions:
         match action:
             case Reply(message=message):
                 hub.reply(client, frame(message), kind=message.type)

@@ -1,5 +1,6 @@
 """The protocol of one client, pure: what it sends goes in, what is to be done comes out. No socket, no clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
@@ -65,6 +66,23 @@ class Close:
 Action = Reply | Join | Leave | Ponged | Close
 
 
+def kind_of(actions: Sequence[Action]) -> str:
+    """Return what kind of message asked for these actions, as a label without surprises."""
+    match actions:
+        case [Reply(message=Pong()), *_]:
+            return "ping"
+        case [Ponged(), *_]:
+            return "pong"
+        case [Join(), *_]:
+            return "subscribe"
+        case [Leave(), *_]:
+            return "unsubscribe"
+        case [Close(), *_]:
+            return "too_many"
+        case _:
+            return "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What a client asked for when it connected."""
@@ -89,6 +107,13 @@ def open_session(*, version: str | None, since: str | None, epoch: str | None, s
     is_v1 = version is not None or subprotocol is not None
     position = int(since) if since is not None and since.isdecimal() and len(since) <= 18 else None
     return Opening(is_v1=is_v1, since=position, epoch=epoch, subprotocol=subprotocol)
+
+
+def as_base_contract(refusal: Close) -> Close:
+    """Return a refusal as a client of the base contract knows it: it gives up on 1008 `Task not found` alone."""
+    if refusal.code == CloseCode.UNKNOWN_TASK:
+        return Close(CloseCode.POLICY, "Task not found")
+    return refusal
 
 
 @dataclass(slots=True)
