@@ -1,6 +1,6 @@
 /** A server for tests: speaks the protocol over sockets that are no sockets, under a clock and chance that are given. */
 
-import type { BrowserEvent, SocketLike, World } from "./socket";
+import type { BrowserEvent, SocketLike, World } from "./world";
 
 export class FakeSocket implements SocketLike {
   onopen: SocketLike["onopen"] = null;
@@ -49,6 +49,10 @@ export class FakeSocket implements SocketLike {
 export class FakeServer {
   readonly sockets: FakeSocket[] = [];
   listeners = 0;
+  /** What handlers of the user threw. */
+  readonly reported: unknown[] = [];
+  /** In [0, 1). */
+  chance = 0.5;
   private heard: (name: BrowserEvent) => void = () => {};
   private slept = 0;
 
@@ -60,7 +64,7 @@ export class FakeServer {
         return socket;
       },
       now: () => Date.now() + this.slept,
-      random: () => 0.5,
+      random: () => this.chance,
       setTimer: (callback, delay) => setTimeout(callback, delay),
       clearTimer: (timer) => clearTimeout(timer as number),
       online: () => true,
@@ -72,6 +76,7 @@ export class FakeServer {
           this.listeners -= 1;
         };
       },
+      report: (error) => this.reported.push(error),
     };
   }
 

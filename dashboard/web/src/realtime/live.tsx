@@ -10,15 +10,15 @@ import {
   useSyncExternalStore,
 } from "react";
 import type { OperatorHealth, TaskView } from "../api/types";
-import type { Connection } from "./connection";
 import type { TaskLog } from "./messages";
-import {
-  createReconnectingWebSocket,
-  type ReconnectingWebSocket,
-  type SocketOptions,
-  taskChannel,
-} from "./socket";
+import type { SocketOptions } from "./options";
+import { createReconnectingWebSocket, type ReconnectingWebSocket } from "./socket";
+import type { Connection } from "./state";
 import { TaskStore, type TasksSnapshot } from "./store";
+import { taskChannel } from "./tracker";
+
+/** A snapshot comes in parts of 200 tasks, and a task that failed often may be large. */
+const MAX_MESSAGE_SIZE = 16 * 1_048_576;
 
 type LogListener = (log: TaskLog["data"]) => void;
 
@@ -46,7 +46,7 @@ export class Live {
           for (const listener of this.listeners) listener();
         },
       },
-      { reconnectInterval: 1_000, ...options },
+      { reconnectInterval: 1_000, maxMessageSize: MAX_MESSAGE_SIZE, ...options },
     );
   }
 

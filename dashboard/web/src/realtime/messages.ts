@@ -28,7 +28,8 @@ export type ClientMessage =
   | { type: "ping"; id: number }
   | { type: "pong"; id?: number }
   | { type: "subscribe"; id: number; channel: string; since?: number; epoch?: string }
-  | { type: "unsubscribe"; id: number; channel: string };
+  | { type: "unsubscribe"; id: number; channel: string }
+  | { type: "auth"; token: string };
 
 const KNOWN: ReadonlySet<string> = new Set<ServerMessage["type"]>([
   "hello",
@@ -46,9 +47,13 @@ const KNOWN: ReadonlySet<string> = new Set<ServerMessage["type"]>([
   "error",
 ]);
 
-/** Return the message, or null when it is no JSON object of a type this page knows (a newer server may send more). */
-export function parseMessage(text: unknown): ServerMessage | null {
-  if (typeof text !== "string") return null;
+const VERSION = 1;
+/**
+ * Return the message, or null when it is too long (in characters), no JSON object, of a type this page does not know, or of another
+ * version (a newer server may send more).
+ */
+export function parseMessage(text: unknown, longest = Number.POSITIVE_INFINITY): ServerMessage | null {
+  if (typeof text !== "string" || text.length > longest) return null;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -56,6 +61,7 @@ export function parseMessage(text: unknown): ServerMessage | null {
     return null;
   }
   if (typeof value !== "object" || value === null || !("type" in value)) return null;
+  if ("v" in value && value.v !== VERSION) return null;
   return typeof value.type === "string" && KNOWN.has(value.type) ? (value as ServerMessage) : null;
 }
 

@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeServer } from "./fakeServer";
 import type { ServerMessage } from "./messages";
-import {
-  createReconnectingWebSocket,
-  type ReconnectingWebSocket,
-  type SocketOptions,
-  taskChannel,
-} from "./socket";
+import type { SocketOptions } from "./options";
+import { createReconnectingWebSocket, type ReconnectingWebSocket } from "./socket";
+import { taskChannel } from "./tracker";
 
 let server: FakeServer;
 let socket: ReconnectingWebSocket;

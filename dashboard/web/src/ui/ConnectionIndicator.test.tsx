@@ -2,7 +2,7 @@
 import { act, screen } from "@testing-library/react";
 import { afterEach, describe, expect, test } from "vitest";
 import { translator } from "../i18n";
-import { type Connection, DEFAULTS, initial } from "../realtime/connection";
+import { type Connection, DEFAULTS, initial } from "../realtime/state";
 import { type Shown, settle, show } from "../testing";
 import { ConnectionIndicator, connectionReason, connectionText, StaleMark } from "./ConnectionIndicator";
 
@@ -10,7 +10,7 @@ const t = translator("en");
 const base = initial(DEFAULTS, { online: true, visible: true });
 const waiting = (parts: Partial<Connection>): Connection => ({
   ...base,
-  link: { kind: "waiting", at: 4_000 },
+  link: { kind: "waiting", at: 4_000, notBefore: 0 },
   ...parts,
 });
 
