@@ -132,14 +132,14 @@ print(json.dumps({**os.environ, "token": open(os.environ["TOKEN_FILE"]).read(), 
         {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token", "audience": "a"}}]}},
     ]
     env = [
-        {"name": "REPACK_WORK_DIR", "value": "/work/deep"},
-        {"name": "HOME", "value": "/work"},
+        {"name": "REPACK_WORK_DIR", "value": "/scratch/deep"},
+        {"name": "HOME", "value": "/scratch"},
         {"name": "TOKEN_FILE", "value": "/var/run/secrets/token"},
-        {"name": "ELSEWHERE", "value": "/workshop/x"},
+        {"name": "ELSEWHERE", "value": "/scratchpad/x"},
         {"name": "ORDER", "value": '{"name": "a$(NOT)b"}'},
         {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     ]
-    mounts = [{"name": "work", "mountPath": "/work"}, {"name": "token", "mountPath": "/var/run/secrets"}]
+    mounts = [{"name": "work", "mountPath": "/scratch"}, {"name": "token", "mountPath": "/var/run/secrets"}]
     submit(cluster, a_job(code, env=env, volumes=volumes, volumeMounts=mounts))
     pod = await ended(cluster)
     assert pod["status"]["phase"] == "Succeeded", log_of(cluster, pod)
@@ -149,7 +149,7 @@ print(json.dumps({**os.environ, "token": open(os.environ["TOKEN_FILE"]).read(), 
     assert seen["REPACK_WORK_DIR"] == str(folder / "volumes" / "work" / "deep")
     assert seen["HOME"] == str(folder / "volumes" / "work")
     assert seen["TMPDIR"] == str(folder / "tmp")
-    assert seen["ELSEWHERE"] == "/workshop/x"
+    assert seen["ELSEWHERE"] == "/scratchpad/x"
     assert seen["ORDER"] == '{"name": "a$(NOT)b"}'
     assert seen["NAME"] == pod["metadata"]["name"]
     assert seen["GIVEN"] == "on purpose"
