@@ -3,11 +3,12 @@ import { defineConfig } from "vitest/config";
 
 // The dashboard serves what is built here; `npm run dev` passes its calls on to a running dashboard (`dify-repack up`).
 const dashboard = "http://127.0.0.1:8700";
+const statics = "../server/src/repack_dashboard/static";
 
-export default defineConfig({
+const page = defineConfig({
   plugins: [react()],
   build: {
-    outDir: "../server/src/repack_dashboard/static",
+    outDir: statics,
     emptyOutDir: true,
     target: "es2022",
     // Everything stays a file of its own: the server's content security policy allows no data: scripts or styles.
@@ -27,3 +28,18 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}"],
   },
 });
+
+// `vite build --mode client`: the reconnecting WebSocket for use alone (docs/client.md), beside the built page.
+const client = defineConfig({
+  publicDir: false,
+  build: {
+    outDir: `${statics}/client`,
+    emptyOutDir: false,
+    target: "es2022",
+    // To be read, and to be copied into other projects; it is small as it is.
+    minify: false,
+    lib: { entry: "src/realtime/client.ts", formats: ["es"], fileName: () => "taskws.js" },
+  },
+});
+
+export default defineConfig(({ mode }) => (mode === "client" ? client : page));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-const BUDGET = { "initial JS": 180, "all JS": 240, CSS: 20 };
+const BUDGET = { "initial JS": 180, "all JS": 240, CSS: 20, "client alone": 12 };
 const STATIC = fileURLToPath(new URL("../../server/src/repack_dashboard/static/", import.meta.url));
 
 const kilobytes = (path) => gzipSync(readFileSync(join(STATIC, path))).length / 1000;
@@ -18,10 +18,11 @@ const sizes = {
   "initial JS": sum(named),
   "all JS": sum([...new Set([...named, ...scripts])]),
   CSS: sum(assets.filter((path) => path.endsWith(".css"))),
+  "client alone": kilobytes("client/taskws.js"),
 };
 
 for (const [what, size] of Object.entries(sizes)) {
   const verdict = size > BUDGET[what] ? "TOO LARGE" : "ok";
-  console.log(`${what.padEnd(12)}${size.toFixed(1).padStart(7)} kB of ${BUDGET[what]} kB  ${verdict}`);
+  console.log(`${what.padEnd(14)}${size.toFixed(1).padStart(7)} kB of ${BUDGET[what]} kB  ${verdict}`);
   if (size > BUDGET[what]) process.exitCode = 1;
 }

@@ -204,6 +204,23 @@ async def test_the_page_is_served_for_every_address_of_its_own(tmp_path: Path, a
     assert "root:" not in escape.text
 
 
+async def test_the_client_for_use_alone_has_a_lasting_name_so_it_is_not_kept(tmp_path: Path, api: FakeTaskApi) -> None:
+    client = tmp_path / "static" / "client"
+    client.mkdir(parents=True)
+    for name in ("taskws.js", "taskws.d.ts", "example-of-a-page.html"):
+        (client / name).write_text("// text")
+    async with a_dashboard(tmp_path, api=api) as dashboard:
+        module = await dashboard.http.get("/client/taskws.js")
+        types = await dashboard.http.get("/client/taskws.d.ts")
+        page = await dashboard.http.get("/client/example-of-a-page.html")
+        missing = await dashboard.http.get("/client/other.js")
+    assert module.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert types.headers["content-type"] == "text/plain; charset=utf-8"
+    assert page.headers["content-type"].startswith("text/html")
+    assert {each.headers["cache-control"] for each in (module, types, page)} == {"no-cache"}
+    assert missing.status_code == 404
+
+
 async def test_without_a_built_page_it_says_how_to_build_it(dashboard: Dashboard) -> None:
     assert "make setup" in (await dashboard.http.get("/")).text
 

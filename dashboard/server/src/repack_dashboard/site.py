@@ -13,9 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from repack_dashboard.problems import ProblemError
 
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-# Vite puts a hash of the content into the names of what it builds: such a file never changes.
-_HASHED = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
-_NOT_PAGES = ("api/", "ws/", "docs", "openapi.json", "metrics", "healthz", "readyz", "assets/")
+# Vite puts a hash of the content into the names of what it builds there: such a file never changes. Elsewhere, as in
+# `client/`, names are for people and stay, so browsers ask each time whether the file is still the same.
+_HASHED = re.compile(r"^assets/.*-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
+# What the system's table of types may not know, or takes for something else (`.ts` is a video to some).
+_TYPES = {".js": "text/javascript", ".ts": "text/plain"}
+_NOT_PAGES = ("api/", "ws/", "docs", "openapi.json", "metrics", "healthz", "readyz", "assets/", "client/")
 
 _ABSENT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>dify-repack</title>
 <body style="font-family:system-ui;margin:3rem;max-width:40rem;line-height:1.5">
@@ -97,7 +100,7 @@ def routes(folder: Path, index: bytes) -> APIRouter:
         found = files.get(path)  # a name among those that exist, never a path made of what was asked
         if found is not None and path != "index.html":
             kept = "public, max-age=31536000, immutable" if _HASHED.search(path) else "no-cache"
-            return FileResponse(found, headers={"Cache-Control": kept})
+            return FileResponse(found, headers={"Cache-Control": kept}, media_type=_TYPES.get(found.suffix))
         if path.startswith(_NOT_PAGES):
             raise ProblemError(404, f"There is nothing at {request.url.path}.", hint="See /docs.")
         return HTMLResponse(index, headers={"Cache-Control": "no-cache"})

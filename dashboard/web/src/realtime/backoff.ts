@@ -1,6 +1,6 @@
 /** What a lost connection means: which codes end it, and how long to wait before the next attempt. Pure. */
 
-import { type Connection, type Environment, NEVER, type Status } from "./state";
+import { type Connection, type ConnectionStatus, type Environment, NEVER } from "./state";
 
 const MIN_DELAY = 250;
 
@@ -51,7 +51,7 @@ function wait(state: Connection, failures: number, env: Environment): number {
 }
 
 /** What people see while there is no connection. */
-export function statusWhileLost(state: Connection): Status {
+export function statusWhileLost(state: Connection): ConnectionStatus {
   if (state.status === "error") return "error";
   return state.freshUntil === null ? "connecting" : "reconnecting";
 }

@@ -2,7 +2,7 @@
 
 import type { ServerMessage } from "./messages";
 import { OUTBOX_DEFAULTS, type OutboxLimits } from "./outbox";
-import { type Connection, DEFAULTS, type Options, type Status } from "./state";
+import { type Connection, type ConnectionStatus, DEFAULTS, type Options } from "./state";
 import type { World } from "./world";
 
 export interface Handlers {
@@ -14,7 +14,7 @@ export interface Handlers {
   /** Once for each socket that ends, whoever ended it; 4000 is our own verdict on a dead connection. */
   onClose?: (close: { code: number; reason: string }) => void;
   /** Something that people can see of the connection changed. */
-  onStateChange?: (connection: Connection, previous: Status) => void;
+  onStateChange?: (connection: Connection, previous: ConnectionStatus) => void;
   /** The server could not tell what was missed in a channel: drop what you know of it, a snapshot follows. */
   onResync?: (channel: string) => void;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Driven, exhausted } from "./driven";
-import type { Event, Link, Status } from "./state";
+import type { ConnectionStatus, Event, Link } from "./state";
 
 describe("every pair of state and event", () => {
   const reach: Record<string, () => Driven> = {
@@ -34,7 +34,7 @@ describe("every pair of state and event", () => {
     { type: "pageshow" },
     { type: "pagehide" },
   ];
-  const allowed: Record<Link["kind"], Status[]> = {
+  const allowed: Record<Link["kind"], ConnectionStatus[]> = {
     closed: ["disconnected", "error"],
     waiting: ["connecting", "reconnecting", "error"],
     opening: ["connecting", "reconnecting", "error"],

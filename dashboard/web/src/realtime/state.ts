@@ -1,7 +1,7 @@
 /** The connection as one value: what it may be, what may happen to it, and what is to be done then. No behaviour. */
 
 /** What people see. */
-export type Status = "connecting" | "connected" | "reconnecting" | "disconnected" | "error";
+export type ConnectionStatus = "connecting" | "connected" | "reconnecting" | "disconnected" | "error";
 
 /** All times in milliseconds. */
 export interface Options {
@@ -48,7 +48,7 @@ export type Link =
   | { kind: "open"; pingAt: number; pongBy: number; stableAt: number; graced: boolean };
 
 export interface Connection {
-  status: Status;
+  status: ConnectionStatus;
   link: Link;
   /** Number of the newest socket; events of older ones are ignored. */
   generation: number;
