@@ -47,8 +47,9 @@ def mode(index: FakeIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield mode
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser per module: while Playwright runs, its event loop lies in the way of every asyncio test."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser

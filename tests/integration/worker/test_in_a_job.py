@@ -202,7 +202,7 @@ def test_a_signal_during_the_verification_takes_the_children_along(tmp_path, ind
     index.add(a_wheel("tiny-sdk", source="import time; time.sleep(600)"))
     job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
     process = job.start()
-    wait_until(lambda: _children_of(process.pid, b"import importlib"), what="the import to run", seconds=30)
+    wait_until(lambda: _running(str(tmp_path).encode(), b"import importlib"), what="the import to run", seconds=30)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=5)
     assert process.returncode == 128 + signal.SIGTERM
@@ -210,12 +210,9 @@ def test_a_signal_during_the_verification_takes_the_children_along(tmp_path, ind
     assert job.leftovers == []
 
 
-def _children_of(pid: int, words: bytes) -> bool:
-    return any(words in command for child, command in _processes() if child != pid)
-
-
-def _running(words: bytes) -> bool:
-    return any(words in command for pid, command in _processes() if pid != os.getpid())
+def _running(*words: bytes) -> bool:
+    """Tell whether a process other than this one has all these words in its command line."""
+    return any(all(word in command for word in words) for pid, command in _processes() if pid != os.getpid())
 
 
 def _processes() -> Iterator[tuple[int, bytes]]:
