@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 from enum import Enum
 from types import TracebackType
@@ -25,6 +26,7 @@ class FaultProxy:
         self._target = target
         self._wire = Wire.PASS
         self._sockets: set[socket.socket] = set()
+        self._reset: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -65,6 +67,17 @@ class FaultProxy:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
+    def reset(self) -> None:
+        """Break every open connection as a crashed machine does: by RST, without a farewell."""
+        with self._lock:
+            doomed, self._sockets = self._sockets, set()
+            self._reset |= doomed
+        for each in doomed:
+            with contextlib.suppress(OSError):
+                # To linger for no time at all makes `close` send RST; this wakes the pump, which closes.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                each.shutdown(socket.SHUT_RD)
+
     def _accept(self) -> None:
         while not self._closed:
             try:
@@ -91,8 +104,9 @@ class FaultProxy:
                     self._changed.wait_for(lambda: self._wire is not Wire.BLACKHOLE or self._closed)
                 sink.sendall(data)
         for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+            if each not in self._reset:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
             with self._lock:
                 self._sockets.discard(each)
             each.close()
