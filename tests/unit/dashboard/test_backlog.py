@@ -35,6 +35,29 @@ def test_newer_progress_of_a_task_takes_the_place_of_older_and_the_hole_is_decla
     assert backlog.coalesced == 2
 
 
+def test_a_hole_is_declared_by_an_event_and_not_by_a_ping() -> None:
+    backlog = Backlog(max_frames=10, max_bytes=10_000)
+    ping = text_frame(b'{"type":"ping","id":1}')
+    backlog.add(a_frame(1), key="a")
+    backlog.add(ping, key=None)
+    backlog.add(a_frame(2), key="b")
+    backlog.add(a_frame(3), key="a")
+    backlog.add(ping, key=None)
+    backlog.add(a_frame(4), key="a")
+    frames = backlog.take()
+    assert [frame for frame in frames if frame == ping] == [ping, ping]
+    events = [json.loads(payload_of(frame)) for frame in frames if frame != ping]
+    assert [(event["gseq"], event.get("coalesced", 0)) for event in events] == [(2, 1), (4, 1)]
+
+
+def test_nothing_is_left_out_before_a_snapshot_that_builds_on_it() -> None:
+    backlog = Backlog(max_frames=10, max_bytes=10_000)
+    backlog.add(a_frame(1), key="a")
+    backlog.add_burst([a_frame(1)])
+    backlog.add(a_frame(2), key="a")
+    assert taken(backlog) == [(1, 0), (1, 0), (2, 0)]
+
+
 def test_it_is_full_by_number_and_by_bytes_and_keeps_what_it_has() -> None:
     few = Backlog(max_frames=2, max_bytes=10_000)
     assert [few.add(a_frame(n), key=None) for n in (1, 2, 3)] == [True, True, False]

@@ -1,28 +1,34 @@
 """Whatever happens in whatever order, a client that folds its frames sees what the dashboard knows.
 
-Publish, connect, drop, stall, read, evict: all of it through the real board, log, welcome, hub and backlog.
+Publish, connect, drop, stall, read, evict, follow a task, ticks and portions that end late: all of it through the real
+board, log, welcome, hub, pump and backlog.
 """
 
 import asyncio
 import json
+from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import a_task
+from repack_contract.messages import Pong
 from repack_contract.progress import Progress
 from repack_contract.views import OperatorHealth
+from repack_dashboard import hub
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.backlog import Backlog
 from repack_dashboard.board import Board
 from repack_dashboard.eventlog import Bounds, MemoryLog
-from repack_dashboard.frames import payload_of
+from repack_dashboard.frames import frame, payload_of
 from repack_dashboard.hub import Client, Hub
 from repack_dashboard.metrics import Metrics
-from repack_dashboard.session import open_session
+from repack_dashboard.session import Join, open_session
 from repack_dashboard.store import Store
 from repack_dashboard.welcome import Greeting, Welcome
 
@@ -41,6 +47,8 @@ class Line:
 
     heard_at = None
     coalesced = 0
+    direct = None
+    packs = False
 
     def __init__(self) -> None:
         self.arrived: list[bytes] = []
@@ -61,6 +69,8 @@ class Line:
         return True
 
     def burst(self, frames: list[bytes]) -> None:
+        if self.closed is not None:
+            return
         if self.is_stalled:
             self._backlog.add_burst(frames)
         else:
@@ -94,6 +104,12 @@ class Browser:
         if kind == "hello":
             self.epoch = message["epoch"]
             return
+        if kind in {"subscribed", "pong"}:
+            return
+        if kind == "snapshot" and message["task_id"] is not None:
+            assert message["gseq"] == self.position, "what came before must be there first"
+            self.tasks[message["task_id"]] = seen(message["data"])
+            return
         if kind == "snapshot":
             self.tasks = {entry["task_id"]: seen(entry["data"]) for entry in message["data"]}
             self.position = message["gseq"]
@@ -121,7 +137,8 @@ class World:
         self.log = MemoryLog(bounds=Bounds(events=5), clock=lambda: 0.0, epoch="e1")
         self.board = Board(store=Store(), log=self.log, attempts=NoAttempts(Path("/nowhere")), now=lambda: NOW)
         metrics = Metrics()
-        self.hub = Hub(metrics=metrics, clock=lambda: 0.0)
+        self.due: deque[Callable[[], None]] = deque()
+        self.hub = Hub(metrics=metrics, clock=lambda: 0.0, tick=0.02, later=lambda _seconds, act: self.due.append(act))
         self.log.listen(self.hub.publish)
         greeting = Greeting(server="1", ping_interval=30, operator=type("Op", (), {"health": OperatorHealth()})())
         self.welcome = Welcome(hub=self.hub, log=self.log, store=self.board.store, metrics=metrics, greeting=greeting)
@@ -135,30 +152,43 @@ class World:
     def do(self, step: str, which: int) -> None:
         self.number += 1
         browser, uid = self.browsers[which], f"task-{which}-{self.lives[which]}"
-        match step:
-            case "state":
-                task = a_task(uid=uid, name=uid, status={"sequence": self.number, "phase": "Running"})
-                asyncio.run(self.board.observe(task))
-            case "progress":
-                asyncio.run(self.board.report(uid, Progress(attempt=1, tick=self.number, updated_at=NOW)))
-            case "gone":
-                asyncio.run(self.board.remove(uid))
-                self.lives[which] += 1
-            case "late" if self.lives[which]:
-                asyncio.run(self.board.observe(a_task(uid=f"task-{which}-0", status={"sequence": self.number})))
-            case "connect":
-                self.connect(browser)
-            case "drop":
-                self.drop(browser)
-            case "stall" if browser.line is not None:
-                browser.line.is_stalled = True
-            case "read" if browser.line is not None:
-                browser.line.read()
-                browser.fold()
-            case _:
-                pass
+        if step in {"state", "progress", "gone", "late"}:
+            asyncio.run(self.publish(step, which, uid))
+        elif step == "connect":
+            self.connect(browser)
+        elif step == "drop":
+            self.drop(browser)
+        elif step == "turn" and self.due:
+            self.due.popleft()()
+        elif browser.line is not None and browser.client is not None:
+            self.meddle(step, browser.line, browser.client, uid)
         for each in self.browsers:
             each.fold()
+
+    async def publish(self, step: str, which: int, uid: str) -> None:
+        if step == "state":
+            task = a_task(uid=uid, name=uid, status={"sequence": self.number, "phase": "Running"})
+            await self.board.observe(task)
+        elif step == "progress":
+            await self.board.report(uid, Progress(attempt=1, tick=self.number, updated_at=NOW))
+        elif step == "gone":
+            await self.board.remove(uid)
+            self.lives[which] += 1
+        elif self.lives[which]:
+            await self.board.observe(a_task(uid=f"task-{which}-0", status={"sequence": self.number}))
+
+    def meddle(self, step: str, line: Line, client: Client, uid: str) -> None:
+        if step == "stall":
+            line.is_stalled = True
+        elif step == "read":
+            line.read()
+        elif step == "reply":
+            self.hub.reply(client, frame(Pong(id=1)), kind="pong")
+        elif step == "follow":
+            self.welcome.join(client, Join(f"task:{uid}", None, None, 1))
+        elif step == "unfollow":
+            for channel in client.channels - {"tasks"}:
+                self.hub.leave(client, channel)
 
     def connect(self, browser: Browser) -> None:
         if browser.line is not None and browser.line.closed is None:
@@ -176,11 +206,17 @@ class World:
             self.hub.drop(browser.client, code=1006)
         browser.line = browser.client = None
 
+    def rest(self) -> None:
+        """Let everything that is on its way arrive."""
+        while self.due:
+            self.due.popleft()()
+
     def truth(self) -> dict[str, tuple[Any, Any]]:
         return {view.uid: seen(view.wire()) for view in self.board.store}
 
 
 STEP_NAMES = ["state", "state", *["progress"] * 5, "gone", "late", "connect", "drop", "stall", "stall", "read"]
+STEP_NAMES += ["follow", "unfollow", "reply", *["turn"] * 4]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(STEP_NAMES),
@@ -194,13 +230,16 @@ STEPS = st.lists(
 @settings(max_examples=300)
 @given(STEPS)
 def test_every_client_ends_with_what_the_dashboard_knows(steps: list[tuple[str, int]]) -> None:
-    world = World()
-    for step, which in steps:
-        world.do(step, which)
-    for browser in world.browsers:
-        if browser.line is not None:
-            browser.line.read()
-        world.connect(browser)
-        browser.fold()
-        assert browser.tasks == world.truth()
-        assert browser.position == world.log.head(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "PORTION", 1)  # the loop gets its turn after every single send
+        world = World()
+        for step, which in steps:
+            world.do(step, which)
+        world.rest()
+        for browser in world.browsers:
+            if browser.line is not None:
+                browser.line.read()
+            world.connect(browser)
+            browser.fold()
+            assert browser.tasks == world.truth()
+            assert browser.position == world.log.head(None)

@@ -1,13 +1,17 @@
 """Who gets what, each once, and nobody is waited for."""
 
 import asyncio
+import zlib
+from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from builders import a_task
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
 from repack_dashboard.eventlog import Bounds, Draft, MemoryLog
-from repack_dashboard.hub import Hub
+from repack_dashboard.frames import PACK_BYTES, payload_of
+from repack_dashboard.hub import PINGS, PORTION, Hub
 from repack_dashboard.metrics import Metrics
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -17,6 +21,8 @@ class FakeSink:
     """A client that takes `room` frames and no more."""
 
     def __init__(self, *, room: int = 1000, heard_at: float | None = 0.0) -> None:
+        self.direct: Callable[[bytes], None] | None = None
+        self.packs = False
         self.room = room
         self.heard_at = heard_at
         self.frames: list[bytes] = []
@@ -24,6 +30,11 @@ class FakeSink:
         self.closed: list[int] = []
         self.waiting = 0
         self.coalesced = 0
+
+    def writes_directly(self, *, packs: bool = False) -> "FakeSink":
+        """Become a client that keeps up."""
+        self.direct, self.packs = self.frames.append, packs
+        return self
 
     def offer(self, frame: bytes, *, key: str | None = None) -> bool:
         if len(self.frames) >= self.room:
@@ -46,9 +57,24 @@ class Clock:
         return self.now
 
 
+class Due(deque[Callable[[], None]]):
+    """What the event loop would do later."""
+
+    def later(self, _seconds: float, act: Callable[[], None]) -> None:
+        self.append(act)
+
+    def turn(self) -> None:
+        self.popleft()()
+
+
 def a_hub() -> tuple[Hub, Clock]:
     clock = Clock()
     return Hub(metrics=Metrics(), clock=clock), clock
+
+
+def a_ticking_hub() -> tuple[Hub, Due]:
+    due = Due()
+    return Hub(metrics=Metrics(), clock=Clock(), tick=0.02, later=due.later), due
 
 
 def publish(hub: Hub, *bodies: TaskView | Progress | None, uid: str = "u") -> None:
@@ -121,6 +147,107 @@ def test_a_client_that_left_hears_nothing_and_empty_channels_are_forgotten() -> 
     hub.drop(client, code=1005)
     publish(hub, STATUS)
     assert (sink.frames, len(hub), hub._channels) == ([], 0, {})
+
+
+def test_what_comes_within_a_tick_is_written_together_and_is_the_very_same_for_all() -> None:
+    hub, due = a_ticking_hub()
+    first, second, slow = FakeSink().writes_directly(), FakeSink().writes_directly(), FakeSink()
+    for sink in (first, second, slow):
+        hub.join(hub.connect(sink, is_v1=True, kind="tasks"), "tasks")
+    publish(hub, STATUS, PROGRESS, None)
+    assert len(first.frames) == 1
+    due.turn()
+    assert len(first.frames) == len(second.frames) == 2
+    assert first.frames[1] is second.frames[1]
+    # Who does not keep up must queue them one by one, as each is left out or kept by itself.
+    assert len(slow.frames) == 3
+    assert slow.keys == [None, "u", None]
+    assert b"".join(slow.frames) == b"".join(first.frames)
+
+
+def test_who_joins_in_the_middle_of_a_tick_gets_nothing_of_before_and_nobody_misses_it() -> None:
+    hub, _ = a_ticking_hub()
+    old, new = FakeSink().writes_directly(), FakeSink().writes_directly()
+    hub.join(hub.connect(old, is_v1=True, kind="tasks"), "tasks")
+    publish(hub, STATUS, PROGRESS)
+    hub.join(hub.connect(new, is_v1=True, kind="tasks"), "tasks")
+    assert len(old.frames) == 2
+    assert new.frames == []
+
+
+def test_what_is_said_to_one_client_comes_after_all_that_is_on_its_way() -> None:
+    hub, _ = a_ticking_hub()
+    sink = FakeSink().writes_directly()
+    client = hub.connect(sink, is_v1=True, kind="tasks")
+    hub.join(client, "tasks")
+    publish(hub, STATUS, PROGRESS)
+    hub.send(client, [b"a replay"], kind="replay")
+    assert sink.frames[2:] == [b"a replay"]
+
+
+def test_a_client_of_several_channels_gets_one_order_and_the_base_contract_its_selection() -> None:
+    hub, due = a_ticking_hub()
+    both, base, plain = (FakeSink().writes_directly() for _ in range(3))
+    client = hub.connect(both, is_v1=True, kind="tasks")
+    for channel in ("tasks", "task:u"):
+        hub.join(client, channel)
+    hub.join(hub.connect(base, is_v1=False, kind="tasks"), "tasks")
+    hub.join(hub.connect(plain, is_v1=True, kind="tasks"), "tasks")
+    publish(hub, STATUS, PROGRESS, STATUS)
+    publish(hub, STATUS, uid="x")
+    due.turn()
+    assert b"".join(both.frames) == b"".join(plain.frames)
+    assert b"".join(both.frames).count(b"task.status") == 3
+    assert b"".join(base.frames).count(b"task.status") == 3
+    assert b"task.progress" not in b"".join(base.frames)
+
+
+def test_a_large_fan_out_lets_the_loop_work_between_its_portions() -> None:
+    due = Due()
+    hub = Hub(metrics=Metrics(), clock=Clock(), later=due.later)
+    sinks = [FakeSink().writes_directly() for _ in range(2 * PORTION + 1)]
+    for sink in sinks:
+        hub.join(hub.connect(sink, is_v1=True, kind="tasks"), "tasks")
+
+    def written() -> int:
+        return sum(len(sink.frames) for sink in sinks)
+
+    publish(hub, STATUS)
+    assert written() == PORTION
+    due.turn()
+    assert written() == 2 * PORTION
+    due.turn()
+    assert written() == 2 * PORTION + 1
+    assert not due
+
+
+def test_clients_that_agreed_to_compression_share_one_compressed_frame() -> None:
+    hub, _ = a_hub()
+    first, second, plain = FakeSink(), FakeSink(), FakeSink().writes_directly()
+    for sink in (first, second, plain):
+        if sink is not plain:
+            sink.writes_directly(packs=True)
+        hub.join(hub.connect(sink, is_v1=True, kind="tasks"), "tasks")
+    publish(hub, TaskView.of(a_task(uid="u", metadata={"labels": {"large": "x" * PACK_BYTES}})))
+    publish(hub, PROGRESS)
+    assert first.frames[0] is second.frames[0]
+    assert len(first.frames[0]) < len(plain.frames[0])
+    assert first.frames[0][0] == 0xC1  # final, compressed, text
+    read = zlib.decompressobj(wbits=-15).decompress(payload_of(first.frames[0]) + b"\x00\x00\xff\xff")
+    assert read == payload_of(plain.frames[0])
+    assert first.frames[1] is plain.frames[1]  # too small to be worth it
+
+
+def test_not_all_are_pinged_in_one_go_but_all_are_pinged() -> None:
+    hub, clock = a_hub()
+    sinks = [FakeSink() for _ in range(PINGS + 1)]
+    for sink in sinks:
+        hub.connect(sink, is_v1=True, kind="tasks")
+    clock.now += 30
+    hub.ping(interval=30)
+    assert sum(len(sink.frames) for sink in sinks) == PINGS
+    hub.ping(interval=30)
+    assert [len(sink.frames) for sink in sinks] == [1] * (PINGS + 1)
 
 
 def test_everybody_is_pinged_once_per_interval_with_one_frame() -> None:

@@ -44,7 +44,8 @@ async def serve(settings: Settings, token: str) -> int:
     access = await find_access(kubeconfig=settings.kubeconfig)
     async with KubeCluster(access) as cluster:
         services = make_services(settings, cluster)
-        server = make_server(make_app(services, ingest_token=token), settings, drain=lambda: drain(services))
+        app = make_app(services, ingest_token=token)
+        server = make_server(app, settings, drain=lambda: drain(services), owns_process=True)
         await server.serve()
     return 0 if server.started else 1
 

@@ -34,7 +34,7 @@ API = "/api/v1"
 def make_services(settings: Settings, api: TaskApi) -> Services:
     """Put the parts together; nothing runs yet."""
     metrics, store, events = Metrics(), Store(), memory_log(settings)
-    hub = Hub(metrics=metrics, clock=time.monotonic)
+    hub = Hub(metrics=metrics, clock=time.monotonic, tick=settings.tick_seconds)
     attempts = Attempts(settings.data_dir / "tasks")
     board = Board(store=store, log=events, attempts=attempts, now=now)
     events.listen(hub.publish)

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, replace
 
-from repack_dashboard.frames import with_coalesced
+from repack_dashboard.frames import is_numbered, with_coalesced
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,11 @@ class Backlog:
         return True
 
     def add_burst(self, frames: list[bytes]) -> None:
-        """Queue a replay or a snapshot, which counts towards no bound: it was asked for and is of known size."""
+        """Queue a replay or a snapshot, which counts towards no bound: it was asked for and is of known size.
+
+        It builds on all that waits already, so nothing of that may be left out any more.
+        """
+        self._waiting = deque(replace(waiting, key=None) for waiting in self._waiting)
         self._waiting.extend(Waiting(frame, None) for frame in frames)
         self._exempt += len(frames)
 
@@ -63,7 +67,7 @@ class Backlog:
         self.size_bytes = 0
 
     def _leave_out(self, key: str) -> int:
-        """Drop the waiting frame of `key`; the frame after it tells the client that the hole is meant.
+        """Drop the waiting frame of `key`; the next event after it tells the client that the hole is meant.
 
         Returns the number of frames that the next frame to be added has to account for.
         """
@@ -75,8 +79,9 @@ class Backlog:
         self.size_bytes -= len(dropped.frame)
         self.coalesced += 1
         gap = dropped.left_out + 1
-        if found == len(self._waiting):
-            return gap
-        following = self._waiting[found]
-        self._waiting[found] = replace(following, left_out=following.left_out + gap)
-        return 0
+        for index in range(found, len(self._waiting)):
+            following = self._waiting[index]
+            if is_numbered(following.frame):
+                self._waiting[index] = replace(following, left_out=following.left_out + gap)
+                return 0
+        return gap

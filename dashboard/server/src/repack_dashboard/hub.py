@@ -2,7 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,12 +11,19 @@ import structlog
 from repack_contract.messages import ALL_TASKS, TASK_CHANNEL_PREFIX, CloseCode, Ping
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
+from repack_dashboard.casts import Bundle, Cast
 from repack_dashboard.eventlog import Entry
 from repack_dashboard.frames import frame
 from repack_dashboard.metrics import Metrics
+from repack_dashboard.pump import Later, Pump, on_loop
 from repack_dashboard.sinks import Sink
 
 log = structlog.get_logger("repack.dashboard")
+
+PORTION = 256
+"""Sends in one go; about 2 ms, after which the event loop gets its turn."""
+PINGS = 1000
+"""Most pings in one go. They are looked after every second, so that 30 s are enough for 30,000 clients."""
 
 
 def channel_of(uid: str | None) -> str:
@@ -39,6 +47,16 @@ class Client:
     """Set when we closed it."""
 
 
+@dataclass(slots=True)
+class Channel:
+    """Who hears one channel."""
+
+    alike: dict[str, Client] = field(default_factory=dict)
+    """Those of v1 who joined it alone: all get the same bytes."""
+    others: dict[str, Client] = field(default_factory=dict)
+    """The base contract's, and those of several channels: for each it is looked up what is for it."""
+
+
 class Hub:
     """All connected clients and the channels that they joined."""
 
@@ -47,13 +65,17 @@ class Hub:
         *,
         metrics: Metrics,
         clock: Callable[[], float],
+        tick: float = 0.0,
+        later: Later = on_loop,
         rng: random.Random | None = None,
     ) -> None:
+        """Make a hub that joins what is published within `tick` seconds after a first event; 0 joins nothing."""
         self._metrics = metrics
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, hides nothing
         self._clients: dict[str, Client] = {}
-        self._channels: dict[str, dict[str, Client]] = {}
+        self._channels: dict[str, Channel] = {}
+        self._pump = Pump(self._deliver, tick=tick, later=later)
         self._numbers = itertools.count(1)
         self._pings: dict[int, float] = {}
         self._ping_numbers = itertools.count(1)
@@ -79,8 +101,9 @@ class Hub:
         """Forget a client whose connection ended with `code`."""
         if self._clients.pop(client.id, None) is None:
             return
-        for channel in list(client.channels):
-            self.leave(client, channel)
+        for channel in client.channels:
+            self._forget(client, channel)
+        client.channels.clear()
         self._metrics.connections.labels(client.kind).dec()
         # A connection closes itself when nothing is heard: that code is ours too.
         is_ours = client.close_code is not None or code == CloseCode.SILENT
@@ -91,17 +114,17 @@ class Hub:
         self._metrics.coalesced.inc(client.sink.coalesced)
 
     def join(self, client: Client, channel: str) -> None:
-        """Let a client hear a channel from now on."""
+        """Let a client hear a channel from now on, and nothing of before."""
+        self._pump.settle()
         client.channels.add(channel)
-        self._channels.setdefault(channel, {})[client.id] = client
+        self._place(client)
 
     def leave(self, client: Client, channel: str) -> None:
         """Let a client no longer hear a channel."""
+        self._pump.settle()
         client.channels.discard(channel)
-        members = self._channels.get(channel, {})
-        members.pop(client.id, None)
-        if not members:
-            self._channels.pop(channel, None)
+        self._forget(client, channel)
+        self._place(client)
 
     def close(self, client: Client, code: int, reason: str = "") -> None:
         """Close a client's connection."""
@@ -109,32 +132,27 @@ class Hub:
         client.sink.close(code, reason)
 
     def publish(self, entry: Entry) -> None:
-        """Write an event to everybody who hears its task or all tasks, to each once."""
-        began = self._clock()
+        """Write an event to everybody who hears its task or all tasks, to each once; now or with the next tick."""
         draft = entry.draft
-        own = channel_of(draft.uid)
-        is_status = isinstance(draft.body, TaskView)
-        # Latest wins only where a frame carries a whole state that the next one of the task replaces.
-        key = draft.uid if isinstance(draft.body, Progress) else None
-        sent = 0
-        for client in list(self._channels.get(own, {}).values()):
-            if client.is_v1 or is_status:
-                sent += self._write(client, entry.frame)
-        for client in list(self._channels.get(ALL_TASKS, {}).values()):
-            if own not in client.channels and (client.is_v1 or is_status):
-                sent += self._write(client, entry.frame, key=key)
-        self._count(_type_of(entry), sent, entry.frame)
-        ended = self._clock()
-        self._metrics.broadcast_seconds.observe(ended - began)
-        self._metrics.publish_seconds.observe(max(0.0, ended - entry.at))
+        self._pump.put(
+            Cast(
+                entry.frame,
+                _type_of(entry),
+                (channel_of(draft.uid), ALL_TASKS),
+                # Latest wins only where a frame carries a whole state that the next one of the task replaces.
+                key=draft.uid if isinstance(draft.body, Progress) else None,
+                is_base=isinstance(draft.body, TaskView),
+                at=entry.at,
+            )
+        )
 
     def tell(self, channel: str, finished: bytes, *, kind: str) -> None:
         """Write a frame that is no event of the log (log lines, the operator's health) to a channel's v1 clients."""
-        members = list(self._channels.get(channel, {}).values())
-        self._count(kind, sum(self._write(client, finished) for client in members if client.is_v1), finished)
+        self._pump.put(Cast(finished, kind, (channel,)))
 
     def send(self, client: Client, frames: list[bytes], *, kind: str) -> None:
-        """Write frames to one client; beyond the bounds, because they were asked for."""
+        """Write frames to one client, after all that is on its way; beyond the bounds, because they were asked for."""
+        self._pump.settle()
         client.sink.burst(frames)
         self._count(kind, len(frames), b"")
         self._metrics.bytes_sent.inc(sum(map(len, frames)))
@@ -144,9 +162,10 @@ class Hub:
         self._count(kind, self._write(client, finished), finished)
 
     def ping(self, *, interval: float) -> None:
-        """Ping every client whose last ping is older than the interval. All get the same frame."""
+        """Ping the clients whose last ping is older than the interval, not all at once. They get the same frame."""
         now = self._clock()
-        due = [client for client in self._clients.values() if now - client.pinged_at >= interval]
+        waited = (client for client in self._clients.values() if now - client.pinged_at >= interval)
+        due = list(itertools.islice(waited, PINGS))
         if not due:
             return
         number = next(self._ping_numbers)
@@ -181,6 +200,77 @@ class Hub:
         moments = [(self._rng.uniform(0, window), client) for client in self.clients]
         return sorted(moments, key=lambda pair: pair[0])
 
+    def _deliver(self, casts: list[Cast]) -> Iterator[None]:
+        """Write a batch, portion by portion. This loop is what a fan-out costs; `make bench-realtime` measures it."""
+        began = self._clock()
+        parcels = self._address(casts)
+        for start in range(0, len(parcels), PORTION):
+            if start:
+                yield
+            for client, bundle in parcels[start : start + PORTION]:
+                sink = client.sink
+                write = sink.direct
+                if write is None:
+                    self._queue(client, bundle)
+                elif sink.packs:
+                    write(bundle.packed)
+                else:
+                    write(bundle.plain)
+        ended = self._clock()
+        self._metrics.broadcast_seconds.observe(ended - began)
+        for cast in casts:
+            if cast.at is not None:
+                self._metrics.publish_seconds.observe(max(0.0, ended - cast.at))
+
+    def _address(self, casts: list[Cast]) -> list[tuple[Client, Bundle]]:
+        """Say who gets what."""
+        parcels: list[tuple[Client, Bundle]] = []
+        others: dict[Client, None] = {}
+        for name, heard in _by_channel(casts).items():
+            channel = self._channels.get(name)
+            if channel is None:
+                continue
+            if channel.alike:
+                bundle = Bundle(tuple((cast.frame, cast.key_on({name})) for cast in heard))
+                parcels.extend(zip(channel.alike.values(), itertools.repeat(bundle)))
+                self._count_casts(heard, len(channel.alike))
+            others.update(dict.fromkeys(channel.others.values()))
+        shared: dict[tuple[tuple[bytes, str | None], ...], Bundle] = {}
+        for client in others:
+            mine = [cast for cast in casts if self._is_for(client, cast)]
+            frames = tuple((cast.frame, cast.key_on(client.channels)) for cast in mine)
+            if frames:
+                parcels.append((client, shared.get(frames) or shared.setdefault(frames, Bundle(frames))))
+                self._count_casts(mine, 1)
+        return parcels
+
+    def _is_for(self, client: Client, cast: Cast) -> bool:
+        return (client.is_v1 or cast.is_base) and cast.is_heard_on(client.channels)
+
+    def _place(self, client: Client) -> None:
+        """Put a client among those who get the same as their neighbours, or among the others."""
+        is_alike = client.is_v1 and len(client.channels) == 1
+        for name in client.channels:
+            channel = self._channels.setdefault(name, Channel())
+            here, there = (channel.alike, channel.others) if is_alike else (channel.others, channel.alike)
+            there.pop(client.id, None)
+            here[client.id] = client
+
+    def _forget(self, client: Client, name: str) -> None:
+        channel = self._channels.get(name)
+        if channel is None:
+            return
+        channel.alike.pop(client.id, None)
+        channel.others.pop(client.id, None)
+        if not channel.alike and not channel.others:
+            del self._channels[name]
+
+    def _queue(self, client: Client, bundle: Bundle) -> None:
+        """Give a client that does not keep up, or one behind another server, its frames one by one."""
+        for finished, key in bundle.frames:
+            if not self._write(client, finished, key=key):
+                return
+
     def _write(self, client: Client, finished: bytes, *, key: str | None = None) -> int:
         if client.sink.offer(finished, key=key):
             return 1
@@ -189,10 +279,23 @@ class Hub:
         self.close(client, CloseCode.SLOW_CONSUMER, "too slow, come back and resume")
         return 0
 
+    def _count_casts(self, casts: list[Cast], clients: int) -> None:
+        for kind, number in Counter(cast.kind for cast in casts).items():
+            self._metrics.messages_sent.labels(kind).inc(number * clients)
+        self._metrics.bytes_sent.inc(clients * sum(len(cast.frame) for cast in casts))
+
     def _count(self, kind: str, sent: int, finished: bytes) -> None:
         if sent:
             self._metrics.messages_sent.labels(kind).inc(sent)
             self._metrics.bytes_sent.inc(sent * len(finished))
+
+
+def _by_channel(casts: list[Cast]) -> dict[str, list[Cast]]:
+    heard: dict[str, list[Cast]] = {}
+    for cast in casts:
+        for name in cast.channels:
+            heard.setdefault(name, []).append(cast)
+    return heard
 
 
 def _type_of(entry: Entry) -> str:

@@ -7,19 +7,23 @@ checks at start that they are there, and without them `QueueSink` takes over.
 
 import socket
 from asyncio.transports import BaseTransport
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.protocol import State
 
 from repack_contract.messages import CloseCode
 from repack_dashboard.backlog import Backlog
+from repack_dashboard.frames import PACK_WINDOW_BITS, packed
 
 EXTENSION = "taskws.conn"
 _NEEDED = (
     "connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing", "keepalive_timeout",
-    "shutdown", "run_asgi", "stop_keepalive",
+    "shutdown", "run_asgi", "stop_keepalive", "send",
 )  # fmt: skip
 
 
@@ -38,16 +42,37 @@ class Tuning:
     """So long the kernel tries to deliver unacknowledged data (TCP_USER_TIMEOUT)."""
     close_seconds: float = 5.0
     """So long a client may take to read our close frame."""
+    compresses: bool = False
+    """Whether compression is agreed on with clients that offer it."""
 
 
 class TaskWebSocket(WebSocketsSansIOProtocol):
     """One client's connection."""
 
     tuning: ClassVar[Tuning] = Tuning()
+    direct: Callable[[bytes], None] | None = None
+    """The transport's own `write` while the connection is open and the client keeps up. A fan-out calls it unchecked,
+    so whatever ends or pauses the connection takes it away (`_choose_writer`)."""
+    packs = False
+    """Whether the client agreed to compressed frames of which each stands for itself."""
     _backlog: Backlog | None = None
     _is_paused = False
     _coalesced = 0
     _heard = 0.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.tuning.compresses:
+            # Only frames that stand for themselves can be shared by all clients, and mixed with uncompressed ones.
+            self.conn.available_extensions = [
+                ServerPerMessageDeflateFactory(
+                    server_no_context_takeover=True,
+                    client_no_context_takeover=True,
+                    server_max_window_bits=PACK_WINDOW_BITS,
+                    client_max_window_bits=PACK_WINDOW_BITS,
+                    compress_settings={"memLevel": 5},
+                )
+            ]
 
     @classmethod
     def tuned(cls, tuning: Tuning) -> "type[TaskWebSocket]":
@@ -76,7 +101,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         if self.conn.state is not State.OPEN:
             return True  # it is ending, and its route will notice
         if not self._is_paused:
-            self.transport.write(frame)
+            self.transport.write(packed(frame) if self.packs else frame)
             return True
         return self._queue().add(frame, key=key)
 
@@ -87,7 +112,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         if self._is_paused:
             self._queue().add_burst(frames)
         else:
-            self.transport.writelines(frames)
+            self._write_all(frames)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame behind what the transport holds already, and cut the line when no answer comes."""
@@ -99,6 +124,17 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Hand this connection to the application."""
         self.scope["extensions"][EXTENSION] = {"conn": self}
         await super().run_asgi()
+        self._choose_writer()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take what the application sends; it opens the connection, and may close it."""
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.packs = any(
+                isinstance(agreed, PerMessageDeflate) and agreed.local_max_window_bits >= PACK_WINDOW_BITS
+                for agreed in self.conn.extensions
+            )
+        self._choose_writer()
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin; and tell the kernel how long a silent peer is worth retries."""
@@ -116,11 +152,19 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Take bytes; whatever they are, the peer lives."""
         self._heard = self.loop.time()
         super().data_received(data)
+        if self.conn.state is not State.OPEN:
+            self.direct = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.direct = None
+        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Queue from now on: the client does not read as fast as we write."""
         super().pause_writing()
         self._is_paused = True
+        self.direct = None
 
     def resume_writing(self) -> None:
         """Write what was queued."""
@@ -129,7 +173,8 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         if self._backlog is not None and self.conn.state is State.OPEN:
             backlog, self._backlog = self._backlog, None
             self._coalesced += backlog.coalesced
-            self.transport.writelines(backlog.take())
+            self._write_all(backlog.take())
+        self._choose_writer()
 
     def keepalive_timeout(self) -> None:
         """Close with 4001 when nothing at all was heard; a missing pong alone is no reason."""
@@ -144,12 +189,21 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """End with 1012, and do not wait for a peer that does not read."""
+        self.direct = None
         super().shutdown()
         self.loop.call_later(2.0, self._abort)
+
+    def _choose_writer(self) -> None:
+        is_ready = self.conn.state is State.OPEN and not self._is_paused and not self.transport.is_closing()
+        self.direct = self.transport.write if is_ready else None
+
+    def _write_all(self, frames: list[bytes]) -> None:
+        self.transport.writelines([packed(frame) for frame in frames] if self.packs else frames)
 
     def _close(self, code: int, reason: str, *, seconds: float) -> None:
         if self.conn.state is not State.OPEN or self.transport.is_closing():
             return
+        self.direct = None
         if self._backlog is not None:
             self._coalesced += self._backlog.coalesced
             self._backlog = None

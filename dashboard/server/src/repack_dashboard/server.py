@@ -1,6 +1,7 @@
 """uvicorn, set up for many long-lived WebSockets, and a shutdown that lets nobody fall."""
 
 import contextlib
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -17,9 +18,10 @@ log = structlog.get_logger("repack.dashboard")
 class Server(uvicorn.Server):
     """Drains before uvicorn closes everything: the lifespan would be told too late (realtime.md 0.1)."""
 
-    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]], owns_process: bool) -> None:
         super().__init__(config)
         self._drain = drain
+        self._owns_process = owns_process
 
     @property
     def port(self) -> int:
@@ -30,24 +32,33 @@ class Server(uvicorn.Server):
         """Start, and say where."""
         await super().startup(sockets=sockets)
         if self.started:
+            if self._owns_process:
+                # What was loaded stays. With thousands of connections every collection would walk through all of it.
+                gc.collect()
+                gc.freeze()
             log.info("the dashboard listens", address=f"http://{_shown(self.config.host)}:{self.port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no new connections, send the clients away one by one, then end."""
-        for server in self.servers:
-            server.close()
+        """Say that we are not ready, send the clients away one by one, then take no more connections and end.
+
+        Meanwhile we still listen: the probe sees why we are not ready, and what operator and workers send in still
+        reaches the clients that wait for their turn.
+        """
         if not self.force_exit:
             with contextlib.suppress(Exception):  # whatever goes wrong in it, we end
                 await self._drain()
         await super().shutdown(sockets=sockets)
 
 
-def make_server(app: FastAPI, settings: Settings, *, drain: Callable[[], Awaitable[None]]) -> Server:
-    """Return the server for an application."""
+def make_server(
+    app: FastAPI, settings: Settings, *, drain: Callable[[], Awaitable[None]], owns_process: bool = False
+) -> Server:
+    """Return the server for an application; one that owns its process may tune its memory management."""
     tuning = Tuning(
         backlog_frames=settings.backlog_frames,
         backlog_bytes=settings.backlog_bytes,
         peer_seconds=max(1.0, settings.heartbeat_timeout - 1),
+        compresses=settings.compress,
     )
     if not is_supported():
         log.warning("this uvicorn is not the one that the fast path was made for", version=uvicorn.__version__)
@@ -69,7 +80,7 @@ def make_server(app: FastAPI, settings: Settings, *, drain: Callable[[], Awaitab
         log_config=None,
         server_header=False,
     )
-    return Server(config, drain=drain)
+    return Server(config, drain=drain, owns_process=owns_process)
 
 
 def _shown(host: str) -> str:

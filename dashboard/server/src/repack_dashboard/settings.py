@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     """Frames that may wait for one slow client before it is closed with 4008."""
     backlog_bytes: int = Field(default=1024**2, gt=0)
     """Bytes that may wait for one slow client before it is closed with 4008."""
+    tick_seconds: float = Field(default=0.02, ge=0, le=1)
+    """Seconds in which events gather, after a first one that went out at once, to be written to each client together;
+    0 writes every event by itself."""
+    compress: bool = False
+    """Compress WebSocket messages from 1 KiB for clients that offer it (permessage-deflate without context takeover);
+    for slow lines, as it saves bytes and costs processor time."""
     max_connections: int = Field(default=15_000, gt=0)
     """WebSockets at one time; further ones are closed with 4029. About 30 KB each, and below the usual limit of
     file descriptors."""

@@ -5,7 +5,8 @@ Under uvicorn the connection itself is the sink (`protocol.py`). Under anything 
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -15,6 +16,16 @@ from repack_dashboard.frames import payload_of
 
 class Sink(Protocol):
     """One client's connection."""
+
+    @property
+    def direct(self) -> Callable[[bytes], None] | None:
+        """What writes finished frames at once and unchecked, while the client keeps up; None: use `offer`."""
+        ...
+
+    @property
+    def packs(self) -> bool:
+        """Whether the client understands compressed frames (`frames.packed`)."""
+        ...
 
     @property
     def heard_at(self) -> float | None:
@@ -49,6 +60,8 @@ class QueueSink:
 
     CLOSE_SECONDS = 2.0
     """So long a write may still take after `close`."""
+    direct: ClassVar[None] = None
+    packs: ClassVar[bool] = False
 
     def __init__(self, socket: WebSocket, backlog: Backlog) -> None:
         self._socket = socket
