@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Config
-         * @description Return what the page must know before it can show anything.
+         * @description Return what the page must know before it can show anything; to a stranger no namespace that holds tasks.
          */
         get: operations["config"];
         put?: never;
@@ -437,6 +437,24 @@ export interface components {
             startTime?: string | null;
         };
         /**
+         * Authenticate
+         * @description A new token of the same user, before the old one ends; nothing is answered when it is good.
+         */
+        Authenticate: {
+            /**
+             * Id
+             * @default null
+             */
+            id: number | null;
+            /** Token */
+            token: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "auth";
+        };
+        /**
          * ClientConfig
          * @description What the page must know before it can show anything.
          */
@@ -469,7 +487,7 @@ export interface components {
             /** Version */
             version: string;
         };
-        ClientMessage: components["schemas"]["Ping"] | components["schemas"]["Pong"] | components["schemas"]["Subscribe"] | components["schemas"]["Unsubscribe"];
+        ClientMessage: components["schemas"]["Ping"] | components["schemas"]["Pong"] | components["schemas"]["Subscribe"] | components["schemas"]["Unsubscribe"] | components["schemas"]["Authenticate"];
         /**
          * Condition
          * @description A fact about the task in the form that `kubectl wait` reads.

@@ -31,7 +31,7 @@ export type ClientMessage =
   | { type: "unsubscribe"; id: number; channel: string }
   | { type: "auth"; token: string };
 
-const KNOWN: ReadonlySet<string> = new Set<ServerMessage["type"]>([
+export const KNOWN: ReadonlySet<string> = new Set<ServerMessage["type"]>([
   "hello",
   "snapshot",
   "task.status",

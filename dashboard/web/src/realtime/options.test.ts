@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { machineOptions, outboxLimits, subprotocols } from "./options";
+import { MAX_MESSAGE_SIZE, machineOptions, outboxLimits, subprotocols } from "./options";
+import { OUTBOX_DEFAULTS } from "./outbox";
+import { DEFAULTS } from "./state";
 
 test("the defaults are those that the original promised", () => {
   expect(machineOptions({})).toMatchObject({
@@ -35,4 +38,20 @@ test("without a token there is only the version", async () => {
 test("who can make a token can make it anew", () => {
   expect(machineOptions({}).canRefreshToken).toBe(false);
   expect(machineOptions({ getToken: () => "t" }).canRefreshToken).toBe(true);
+});
+
+test("the documented defaults are those in force", () => {
+  const docs = readFileSync(new URL("../../../../docs/client.md", import.meta.url), "utf8");
+  const documented = new Map(
+    [...docs.matchAll(/^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|/gm)].flatMap(([, names = "", values = ""]) => {
+      const each = values.split(", ");
+      return [...names.matchAll(/\w+/g)].map(([name], index) => [name, each[index]?.trim()] as const);
+    }),
+  );
+  const { canRefreshToken: _, ...options } = {
+    ...DEFAULTS,
+    ...OUTBOX_DEFAULTS,
+    maxMessageSize: MAX_MESSAGE_SIZE,
+  };
+  for (const [name, value] of Object.entries(options)) expect(documented.get(name), name).toBe(String(value));
 });

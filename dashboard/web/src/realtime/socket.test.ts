@@ -98,7 +98,9 @@ describe("resuming", () => {
     expect(server.last.url).toBe("ws://host/ws/tasks?v=1");
   });
 
-  test("a hole asks once for what is missing, and what comes later is heard all the same", async () => {
+  const gseqs = () => heard.flatMap((each) => (each.type === "task.status" ? [each.gseq] : []));
+
+  test("a hole asks once for what is missing, and all is heard once and in order", async () => {
     await connect();
     server.hello({ recovered: false });
     server.snapshot(7);
@@ -108,12 +110,35 @@ describe("resuming", () => {
     expect(server.last.taken()).toMatchObject([
       { type: "subscribe", channel: "tasks", since: 7, epoch: "e1" },
     ]);
+    expect(gseqs()).toEqual([]);
     server.subscribed("tasks", true);
     for (const seq of [8, 9, 10, 11, 12]) server.status(seq);
+    expect(gseqs()).toEqual([8, 9, 10, 11, 12]);
     expect(server.last.taken()).toEqual([]);
     server.last.lose(1006);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(server.last.url).toContain("since=12");
+  });
+
+  test("behind a hole that the server will not fill, what came is heard all the same", async () => {
+    await connect();
+    server.hello({ recovered: false });
+    server.snapshot(7);
+    server.last.taken();
+    server.status(10);
+    const [asked] = server.last.taken() as { id: number }[];
+    server.last.say({ type: "error", code: "unknown_task", message: "", id: asked?.id });
+    expect(gseqs()).toEqual([10]);
+  });
+
+  test("behind a hole that the server is silent about, what came is heard after ten seconds", async () => {
+    await connect();
+    server.hello({ recovered: false });
+    server.snapshot(7);
+    server.status(10);
+    await vi.advanceTimersByTimeAsync(11_000);
+    server.status(11);
+    expect(gseqs()).toEqual([10, 11]);
   });
 
   test("code 4010 forgets the position", async () => {

@@ -3,6 +3,7 @@
  * and decides nothing. The positions in its channels live here, so that each attempt goes on where the last one ended.
  */
 
+import { Alarm } from "./alarm";
 import { next } from "./connection";
 import { type ClientMessage, parseMessage, type ServerMessage } from "./messages";
 import {
@@ -32,6 +33,7 @@ export class ReconnectingWebSocket {
 
   private readonly world: World;
   private readonly options: Options;
+  private readonly alarm: Alarm;
   private readonly outbox: Outbox;
   private readonly tracker: Tracker;
   private readonly ownChannel: string;
@@ -40,12 +42,13 @@ export class ReconnectingWebSocket {
   private readonly stopListening: () => void;
   private connection: Connection;
   private socket: SocketLike | null = null;
-  private timer: { handle: unknown; at: number } | null = null;
   private readonly events: Event[] = [];
   private isRunning = false;
   private isDisposed = false;
   private isRenewing = false;
   private messageId = 0;
+  /** Ids of what was asked to fill holes, with their channels. */
+  private readonly asked = new Map<number, string>();
 
   /** `taskId` is a task's uid; null is all tasks. */
   constructor(
@@ -55,6 +58,10 @@ export class ReconnectingWebSocket {
   ) {
     this.world = { ...browserWorld(), ...settings.world };
     this.options = machineOptions(settings);
+    this.alarm = new Alarm(this.world, () => {
+      this.dispatch({ type: "tick" });
+      this.flush();
+    });
     this.outbox = new Outbox(outboxLimits(settings));
     this.ownChannel = taskId === null ? ALL_TASKS : taskChannel(taskId);
     this.tracker = new Tracker(this.ownChannel, this.channels);
@@ -180,21 +187,7 @@ export class ReconnectingWebSocket {
   }
 
   private armTimer(): void {
-    const at = this.isDisposed ? null : this.dueAt();
-    // A timer that comes too early finds nothing to do and is set again: cheaper than a new one for every frame.
-    if (at !== null && this.timer !== null && this.timer.at <= at) return;
-    if (this.timer !== null) this.world.clearTimer(this.timer.handle);
-    this.timer = null;
-    if (at === null) return;
-    const handle = this.world.setTimer(
-      () => {
-        this.timer = null;
-        this.dispatch({ type: "tick" });
-        this.flush();
-      },
-      Math.max(0, at - this.world.now()),
-    );
-    this.timer = { handle, at };
+    this.alarm.set(this.isDisposed ? null : this.dueAt());
   }
 
   private dueAt(): number | null {
@@ -266,11 +259,17 @@ export class ReconnectingWebSocket {
       return;
     }
     this.answer(message, generation);
-    if (this.isNews(message)) this.tell(() => this.handlers.onMessage?.(message));
+    for (const held of this.tracker.overdue(this.world.now())) this.hand(held);
+    if (this.isNews(message)) this.hand(message);
     if (message.type === "hello") this.tell(() => this.handlers.onOpen?.());
   }
 
+  private hand(message: ServerMessage): void {
+    this.tell(() => this.handlers.onMessage?.(message));
+  }
+
   private welcome(hello: ServerMessage & { type: "hello" }, generation: number): void {
+    this.asked.clear();
     if (!this.tracker.welcomed(hello)) this.tell(() => this.handlers.onResync?.(this.ownChannel));
     const pingInterval = hello.ping_interval * 1_000;
     this.dispatch({ type: "hello", generation, ...(pingInterval > 0 ? { pingInterval } : {}) });
@@ -311,7 +310,11 @@ export class ReconnectingWebSocket {
       case "snapshot":
         this.tracker.stand(message);
         return true;
+      case "error":
+        this.refused(message.id ?? 0);
+        return true;
       case "subscribed":
+        this.asked.delete(message.id ?? 0);
         if (!this.tracker.answered(message)) this.tell(() => this.handlers.onResync?.(message.channel));
         return true;
       default:
@@ -320,13 +323,23 @@ export class ReconnectingWebSocket {
   }
 
   private isNewEvent(message: Numbered): boolean {
-    const { isNews, ask } = this.tracker.judge(message);
-    if (ask !== null) this.askFor(ask);
+    const { isNews, ask } = this.tracker.judge(message, this.world.now());
+    if (ask !== null) this.asked.set(this.askFor(ask), ask);
     return isNews;
   }
 
-  private askFor(channel: string): void {
-    this.bind({ type: "subscribe", id: this.nextId(), channel, ...this.tracker.since(channel) });
+  /** Nobody will fill the hole, as when its task was deleted: what came after it is heard after all. */
+  private refused(id: number): void {
+    const channel = this.asked.get(id);
+    if (channel === undefined) return;
+    this.asked.delete(id);
+    for (const held of this.tracker.release(channel)) this.hand(held);
+  }
+
+  private askFor(channel: string): number {
+    const id = this.nextId();
+    this.bind({ type: "subscribe", id, channel, ...this.tracker.since(channel) });
+    return id;
   }
 
   /** Send in turn, on this connection or not at all: the next one is asked anew. */

@@ -16,8 +16,8 @@ describe("a socket of one task", () => {
     const tracker = new Tracker("task:a", new Map());
     tracker.welcomed(hello());
     tracker.stand(taskSnapshot("a", 4));
-    expect(tracker.judge(event("a", 5, 90))).toEqual({ isNews: true, ask: null });
-    expect(tracker.judge(event("a", 7, 95))).toEqual({ isNews: true, ask: "task:a" });
+    expect(tracker.judge(event("a", 5, 90), 0)).toEqual({ isNews: true, ask: null });
+    expect(tracker.judge(event("a", 7, 95), 0)).toEqual({ isNews: false, ask: "task:a" });
     expect(tracker.since("task:a")).toEqual({ since: 5, epoch: "e1" });
   });
 
@@ -26,8 +26,8 @@ describe("a socket of one task", () => {
     tracker.welcomed(hello());
     tracker.stand(taskSnapshot("a", 40));
     tracker.stand(taskSnapshot("b", 2));
-    expect(tracker.judge(event("b", 3, 91))).toEqual({ isNews: true, ask: null });
-    expect(tracker.judge(event("a", 41, 92))).toEqual({ isNews: true, ask: null });
+    expect(tracker.judge(event("b", 3, 91), 0)).toEqual({ isNews: true, ask: null });
+    expect(tracker.judge(event("a", 41, 92), 0)).toEqual({ isNews: true, ask: null });
     expect(tracker.since("task:b")).toEqual({ since: 3, epoch: "e1" });
   });
 });
@@ -43,8 +43,8 @@ describe("a socket of all tasks", () => {
     tracker.welcomed(hello());
     tracker.stand(all(10));
     tracker.stand(taskSnapshot("a", 4));
-    expect(tracker.judge(event("a", 5, 11)).isNews).toBe(true);
-    expect(tracker.judge(event("a", 5, 11)).isNews).toBe(false);
+    expect(tracker.judge(event("a", 5, 11), 0).isNews).toBe(true);
+    expect(tracker.judge(event("a", 5, 11), 0).isNews).toBe(false);
     expect(tracker.since("tasks")).toEqual({ since: 11, epoch: "e1" });
     expect(tracker.since("task:a")).toEqual({ since: 5, epoch: "e1" });
   });
@@ -53,7 +53,7 @@ describe("a socket of all tasks", () => {
     const tracker = new Tracker("tasks", new Map());
     tracker.welcomed(hello({ filtered: true }));
     tracker.stand(all(10));
-    expect(tracker.judge(event("a", 5, 50))).toEqual({ isNews: true, ask: null });
+    expect(tracker.judge(event("a", 5, 50), 0)).toEqual({ isNews: true, ask: null });
   });
 });
 
