@@ -31,6 +31,10 @@ class FakeTaskApi:
         items = [copy.deepcopy(body) for (ns, _), body in self.objects.items() if scope.namespace in {None, ns}]
         return ObjectList(items, str(next(self._versions)))
 
+    async def get(self, resource: Resource, name: str, *, namespace: str) -> Object:
+        self._check()
+        return copy.deepcopy(self._find(name, namespace))
+
     async def create(self, resource: Resource, body: Object) -> Object:
         self._check()
         body = copy.deepcopy(body)

@@ -238,7 +238,15 @@ class Unsubscribe(_Frame):
     channel: str = Field(max_length=128)
 
 
-ClientMessage = Annotated[Ping | Pong | Subscribe | Unsubscribe, Field(discriminator="type")]
+class Authenticate(_Frame):
+    """A new token of the same user, before the old one ends; nothing is answered when it is good."""
+
+    type: Literal["auth"] = "auth"
+    id: int | None = None
+    token: str = Field(max_length=16_384, repr=False)
+
+
+ClientMessage = Annotated[Ping | Pong | Subscribe | Unsubscribe | Authenticate, Field(discriminator="type")]
 
 
 class CloseCode:

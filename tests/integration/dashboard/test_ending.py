@@ -150,7 +150,7 @@ async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"REPACK_DASHBOARD_AUTH_MODE": "token"}, "not available in this version"),
+        ({"REPACK_DASHBOARD_AUTH_MODE": "token"}, "needs a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_INGEST_TOKEN": "short"}, "a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_PORT": "seventy"}, "valid integer"),
     ],

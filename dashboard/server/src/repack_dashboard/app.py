@@ -12,20 +12,22 @@ from fastapi.responses import HTMLResponse
 
 from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks
 from repack_dashboard.attempts import Attempts
-from repack_dashboard.auth import IngestGuard
 from repack_dashboard.background import running
 from repack_dashboard.board import Board
 from repack_dashboard.clock import now
 from repack_dashboard.cluster import ClusterTasks, Relist, TaskApi
 from repack_dashboard.eventlog import Bounds, EventLog, MemoryLog
 from repack_dashboard.hub import Hub
+from repack_dashboard.live import Seats
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
 from repack_dashboard.requests import RequestGuard
-from repack_dashboard.services import Services
-from repack_dashboard.settings import Settings
+from repack_dashboard.senders import IngestApi, IngestGuard, KubernetesSenders, Senders, TokenSenders
+from repack_dashboard.services import Services, shown_namespaces
+from repack_dashboard.settings import AuthMode, IngestAuth, Settings
 from repack_dashboard.store import Store
+from repack_dashboard.users import Everybody, KubernetesUsers, TokenUsers, Users
 from repack_dashboard.welcome import Greeting, Welcome
 
 API = "/api/v1"
@@ -42,6 +44,14 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
     cluster = ClusterTasks(api, namespaces=settings.watch_namespaces)
 
     metrics.count_tasks(lambda: len(store))
+    users = make_users(settings, api, store)
+    welcome = Welcome(
+        hub=hub,
+        log=events,
+        store=store,
+        metrics=metrics,
+        greeting=Greeting(server=version("dify-repack"), ping_interval=settings.heartbeat_interval, operator=operator),
+    )
     return Services(
         settings=settings,
         instance=secrets.token_hex(8),
@@ -50,20 +60,47 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         log=events,
         board=board,
         hub=hub,
-        welcome=Welcome(
-            hub=hub,
-            log=events,
-            store=store,
-            metrics=metrics,
-            greeting=Greeting(
-                server=version("dify-repack"), ping_interval=settings.heartbeat_interval, operator=operator
-            ),
-        ),
+        welcome=welcome,
         operator=operator,
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
+        users=users,
+        seats=Seats(
+            users,
+            hub=hub,
+            welcome=welcome,
+            namespaces=lambda: shown_namespaces(settings, store),
+            clocks=(time.monotonic, time.time),
+            seconds=settings.auth_recheck_seconds,
+        ),
+        senders_api=api,
+    )
+
+
+def make_users(settings: Settings, api: TaskApi, store: Store) -> Users:
+    """Return those who may use the dashboard."""
+    match settings.auth_mode:
+        case AuthMode.NONE:
+            return Everybody()
+        case AuthMode.TOKEN:
+            return TokenUsers(settings.read_auth_token)
+        case AuthMode.KUBERNETES:
+            return KubernetesUsers(
+                api,
+                namespaces=lambda: shown_namespaces(settings, store),
+                clock=time.monotonic,
+                seconds=settings.auth_cache_seconds,
+            )
+
+
+def make_senders(settings: Settings, api: IngestApi, *, token: str) -> Senders:
+    """Return those who may send in."""
+    if settings.ingest_auth is IngestAuth.TOKEN:
+        return TokenSenders(token)
+    return KubernetesSenders(
+        api, operators=settings.ingest_operators, clock=time.monotonic, seconds=settings.auth_cache_seconds
     )
 
 
@@ -100,7 +137,9 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
     )
     cast("Any", app).openapi = lambda: openapi.document(app)
     problems.install(app)
-    _add_routes(app, services, IngestGuard(ingest_token), index)
+    app.state.users = services.users
+    senders = make_senders(services.settings, services.senders_api, token=ingest_token)
+    _add_routes(app, services, IngestGuard(senders), index)
     app.add_middleware(RequestGuard, services=services)
     app.add_middleware(site.GuardHeaders, policy=site.content_security_policy(index))
     return app

@@ -11,11 +11,12 @@ from fastapi.responses import FileResponse, Response
 
 from repack_contract.task import Arch
 from repack_contract.views import StoredArtifact, Upload
-from repack_dashboard.auth import IngestGuard
 from repack_dashboard.files import too_large
 from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError, not_found
+from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
+from repack_dashboard.users import UserAccess
 
 MEDIA_TYPE = "application/octet-stream"
 # What a plugin's author chose ends in a header and on a user's disk: letters, digits and a few signs, no path.
@@ -36,16 +37,20 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     settings, packages = services.settings, services.packages
 
     @router.post("/uploads", status_code=201, openapi_extra=_BODY)
-    async def upload(request: Request, filename: Annotated[str, Query(pattern=_UPLOAD_NAME)]) -> Upload:
+    async def upload(
+        access: UserAccess, request: Request, filename: Annotated[str, Query(pattern=_UPLOAD_NAME)]
+    ) -> Upload:
         """Store a package; `spec.source.upload.key` of a task names it then. The body is the file itself."""
+        await services.require_create(access)
         _check_length(request, settings.max_upload_bytes)
         taken = await packages.take_upload(request.stream(), filename=filename, max_bytes=settings.max_upload_bytes)
         services.metrics.artifact_bytes.labels("upload").inc(taken.size_bytes)
         return taken
 
-    @router.get("/uploads/{key}", dependencies=[Depends(guard)], response_class=FileResponse, responses=_FILE)
-    async def download_upload(request: Request, key: str) -> Response:
+    @router.get("/uploads/{key}", response_class=FileResponse, responses=_FILE)
+    async def download_upload(request: Request, key: str, sender: Annotated[Sender, Depends(guard)]) -> Response:
         """Return an uploaded package to the worker that shall repackage it."""
+        sender.check_upload(list(services.board.store), key)
         found = packages.find_upload(key)
         if found is None:
             raise not_found("upload with this key")
@@ -54,7 +59,6 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.put(
         "/ingest/artifacts/{uid}/{attempt}/{target}/{filename}",
         status_code=201,
-        dependencies=[Depends(guard)],
         openapi_extra=_BODY,
     )
     async def take_artifact(
@@ -63,11 +67,13 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
         attempt: Annotated[int, Path(ge=1, le=10_000)],
         target: Arch,
         filename: Annotated[str, Path(pattern=FILE_NAME)],
+        sender: Annotated[Sender, Depends(guard)],
     ) -> StoredArtifact:
         """Take what a worker made. Its sha256 is announced in `X-Content-SHA256` (hex) or `Repr-Digest`."""
         sha256 = announced_sha256(request.headers.get("x-content-sha256"), request.headers.get("repr-digest"))
         if not await services.knows(uid):
             raise not_found("task with this uid")
+        services.check_sender(sender, uid, attempt)
         _check_length(request, settings.max_artifact_bytes)
         stored = await packages.take_artifact(
             request.stream(),
@@ -87,9 +93,9 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
 
     @router.head("/artifacts/{uid}/{filename}", include_in_schema=False)
     @router.get("/artifacts/{uid}/{filename}", response_class=FileResponse, responses=_FILE)
-    async def download_artifact(request: Request, uid: str, filename: str) -> Response:
+    async def download_artifact(access: UserAccess, request: Request, uid: str, filename: str) -> Response:
         """Return a finished package. A cut download goes on with `Range` and `If-Range`; the ETag is its sha256."""
-        services.task(uid)
+        services.task(uid, access)
         found = packages.find_artifact(uid, filename)
         if found is None:
             raise not_found("such package of this task")

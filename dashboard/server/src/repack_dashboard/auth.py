@@ -1,32 +1,9 @@
-"""Who may do what. Users: `auth.mode` none asks nothing. Operator and workers: one bearer token, never a user's."""
+"""Which pages and which names of this server a browser may use it by."""
 
-import hmac
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from fastapi import Request
-
-from repack_dashboard.problems import ProblemError
-
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class IngestGuard:
-    """A FastAPI dependency: lets operator and workers in by their token, compared in constant time."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token.encode()
-
-    async def __call__(self, request: Request) -> None:
-        """Raise 401 unless the request shows the token."""
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), self._token):
-            raise ProblemError(
-                401,
-                "This is for the operator and the workers, who show the ingest token.",
-                hint="Give them the token of REPACK_DASHBOARD_INGEST_TOKEN_FILE.",
-                headers={"WWW-Authenticate": 'Bearer realm="dify-repack-ingest"'},
-            )
 
 
 def is_own_page(origin: str | None, *, host: str | None, allowed: Collection[str]) -> bool:

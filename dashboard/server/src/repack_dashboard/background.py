@@ -26,6 +26,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     jobs = [
         asyncio.create_task(services.relist.run(seconds=settings.relist_seconds), name="relist"),
         asyncio.create_task(_every(min(1.0, settings.heartbeat_interval / 4), lambda: _tick(services)), name="tick"),
+        asyncio.create_task(_every(min(1.0, settings.auth_recheck_seconds / 4), services.seats.look), name="seats"),
         asyncio.create_task(_every(settings.cleanup_interval, lambda: _clean(services)), name="clean"),
     ]
     for job in jobs:

@@ -23,6 +23,10 @@ class TaskApi(Protocol):
         """Return all objects of the scope."""
         ...
 
+    async def get(self, resource: Resource, name: str, *, namespace: str) -> Object:
+        """Return one object."""
+        ...
+
     async def create(self, resource: Resource, body: Object) -> Object:
         """Create an object and return it as stored."""
         ...

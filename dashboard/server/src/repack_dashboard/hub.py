@@ -31,6 +31,11 @@ def channel_of(uid: str | None) -> str:
     return ALL_TASKS if uid is None else TASK_CHANNEL_PREFIX + uid
 
 
+def channel_of_namespace(namespace: str) -> str:
+    """Return the channel of the tasks of a namespace, for those who may not see all; no client joins it by name."""
+    return f"{ALL_TASKS}/{namespace}"
+
+
 @dataclass(eq=False, slots=True)
 class Client:
     """One connected client."""
@@ -138,7 +143,7 @@ class Hub:
             Cast(
                 entry.frame,
                 _type_of(entry),
-                (channel_of(draft.uid), ALL_TASKS),
+                (channel_of(draft.uid), ALL_TASKS, channel_of_namespace(draft.namespace)),
                 # Latest wins only where a frame carries a whole state that the next one of the task replaces.
                 key=draft.uid if isinstance(draft.body, Progress) else None,
                 is_base=isinstance(draft.body, TaskView),

@@ -26,13 +26,14 @@ from repack_contract.events import (
 )
 from repack_contract.messages import ALL_TASKS, LogData, OperatorHealthChanged, TaskLog
 from repack_contract.progress import LogLine
-from repack_dashboard.auth import IngestGuard
 from repack_dashboard.clock import now
 from repack_dashboard.files import too_large
 from repack_dashboard.frames import frame
 from repack_dashboard.hub import channel_of
 from repack_dashboard.problems import ProblemError, not_found
+from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
+from repack_dashboard.welcome import SOME_TASKS
 from repack_kube.errors import KubeError
 
 log = structlog.get_logger("repack.dashboard")
@@ -59,11 +60,11 @@ _LOG_BODY = {"requestBody": {"required": True, "content": {"application/x-ndjson
 
 def routes(services: Services, guard: IngestGuard) -> APIRouter:
     """Return the routes for operator and workers."""
-    router = APIRouter(prefix="/ingest", tags=["ingest"], dependencies=[Depends(guard)])
+    router = APIRouter(prefix="/ingest", tags=["ingest"])
     intake = Intake(services)
 
     @router.post("/events", openapi_extra=_BODY)
-    async def events(request: Request) -> IngestAck:
+    async def events(request: Request, sender: Annotated[Sender, Depends(guard)]) -> IngestAck:
         """Take a batch. It may be sent again until it is acknowledged: what is known already is recognised."""
         batch, unreadable = read_batch(await _read(request, MAX_BATCH_BYTES))
         services.metrics.ingest_batches.labels(batch.sender).inc()
@@ -71,14 +72,21 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
             services.metrics.ingest_events.labels("unknown", "unreadable").inc(unreadable)
             log.warning("events that cannot be read were left out", sender=batch.sender, events=unreadable)
         if isinstance(batch, OperatorBatch):
+            sender.check_operator()
             return await intake.take_operators(batch)
-        return await intake.take_workers(batch)
+        return await intake.take_workers(batch, sender)
 
     @router.put("/logs/{uid}/{attempt}", status_code=204, openapi_extra=_LOG_BODY)
-    async def take_log(request: Request, uid: str, attempt: Annotated[int, Path(ge=1, le=10_000)]) -> None:
+    async def take_log(
+        request: Request,
+        uid: str,
+        attempt: Annotated[int, Path(ge=1, le=10_000)],
+        sender: Annotated[Sender, Depends(guard)],
+    ) -> None:
         """Take the whole log of an attempt that ended; it replaces what was spooled. NDJSON of LogLine, or text."""
         if not await services.knows(uid):
             raise not_found("task with this uid")
+        services.check_sender(sender, uid, attempt)
         body = await _read(request, services.settings.max_log_bytes)
         is_text = request.headers.get("content-type", "").startswith("text/plain")
         lines = await asyncio.to_thread(_lines_of_text if is_text else _lines_of_ndjson, body)
@@ -117,14 +125,16 @@ class Intake:
         self._last_ack = (batch.instance, ack)
         return ack
 
-    async def take_workers(self, batch: WorkerBatch) -> IngestAck:
+    async def take_workers(self, batch: WorkerBatch, sender: Sender) -> IngestAck:
         """Take a batch of a worker. Its task may be newer than our list, which is read again then.
 
         Raises:
-            ProblemError: 503, the cluster cannot be asked whether the task exists: send it again.
+            ProblemError: 503, the cluster cannot be asked whether the task exists: send it again; 403, it is not the
+                sender's own.
         """
         accepted = 0
         if await self._is_known(batch.uid):
+            self._services.check_sender(sender, batch.uid, batch.attempt)
             for event in batch.events:
                 is_news = await self._take_work(event, batch)
                 self._count(event.kind, is_news=is_news)
@@ -202,7 +212,8 @@ class Intake:
 def tell_health(services: Services) -> None:
     """Tell everybody who hears all tasks how the operator is."""
     message = OperatorHealthChanged(data=services.operator.health)
-    services.hub.tell(ALL_TASKS, frame(message), kind="operator.health")
+    for channel in (ALL_TASKS, SOME_TASKS):
+        services.hub.tell(channel, frame(message), kind="operator.health")
 
 
 def read_batch(body: bytes) -> tuple[OperatorBatch | WorkerBatch, int]:

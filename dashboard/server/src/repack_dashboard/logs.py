@@ -9,6 +9,7 @@ from repack_contract.views import LogPage, TaskView
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.problems import not_found
 from repack_dashboard.services import Services
+from repack_dashboard.users import UserAccess
 
 MAX_LINES = 10_000
 
@@ -20,13 +21,14 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/log")
     async def log(
+        access: UserAccess,
         uid: str,
         attempt: Annotated[int | None, Query(ge=1)] = None,
         after: Annotated[int | None, Query(ge=0)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_LINES)] = 1000,
     ) -> LogPage:
         """Return lines after line `after`, or the last ones; of the last attempt where none is named."""
-        view = services.task(uid)
+        view = services.task(uid, access)
         kept = attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
         if after is None:
@@ -42,9 +44,11 @@ def routes(services: Services) -> APIRouter:
         )
 
     @router.get("/log.txt", response_class=StreamingResponse, responses={200: {"content": {"text/plain": {}}}})
-    async def whole_log(uid: str, attempt: Annotated[int | None, Query(ge=1)] = None) -> StreamingResponse:
+    async def whole_log(
+        access: UserAccess, uid: str, attempt: Annotated[int | None, Query(ge=1)] = None
+    ) -> StreamingResponse:
         """Return the whole log as text."""
-        view = services.task(uid)
+        view = services.task(uid, access)
         kept = attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
         if chosen not in kept:

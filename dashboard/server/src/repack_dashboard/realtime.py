@@ -1,6 +1,8 @@
 """The WebSocket routes: they run a `Session` over a connection. Receiving is all that they ever wait for."""
 
+import contextlib
 import time
+from dataclasses import dataclass, field
 
 import structlog
 from fastapi import APIRouter, WebSocket
@@ -20,6 +22,7 @@ from repack_dashboard.session import (
     Leave,
     Opening,
     Ponged,
+    Renew,
     Reply,
     Session,
     as_base_contract,
@@ -27,6 +30,7 @@ from repack_dashboard.session import (
     open_session,
 )
 from repack_dashboard.sinks import QueueSink, Sink
+from repack_dashboard.users import Access, UnauthenticatedError, bearer_of
 from repack_kube.errors import KubeError
 
 log = structlog.get_logger("repack.dashboard")
@@ -58,25 +62,40 @@ async def _serve(websocket: WebSocket, services: Services, *, uid: str | None) -
         subprotocols=websocket.scope["subprotocols"],
     )
     await websocket.accept(subprotocol=opening.subprotocol)
-    refusal = opening.refusal or await _refusal(services, uid)
-    if refusal is not None and not opening.is_v1:
-        refusal = as_base_contract(refusal)
-    if refusal is not None:
-        # Browsers cannot tell rejected handshakes apart, so the reason is told by a close code.
-        services.metrics.rejected.labels(str(refusal.code)).inc()
-        await websocket.close(refusal.code, refusal.reason)
+    token = bearer_of(websocket.headers, websocket.scope["subprotocols"])
+    found = opening.refusal or _is_unable(services) or await _let_in(services, uid, token)
+    if isinstance(found, Close):
+        await _refuse(websocket, services, found if opening.is_v1 else as_base_contract(found))
         return
+    visit = Visit(uid, opening, token, found)
     connection = connection_of(dict(websocket.scope))
     if connection is not None:
-        await _run(websocket, services, connection, uid=uid, opening=opening)
+        await _run(websocket, services, connection, visit)
         return
     settings = services.settings
     sink = QueueSink(websocket, Backlog(max_frames=settings.backlog_frames, max_bytes=settings.backlog_bytes))
     sink.start()
     try:
-        await _run(websocket, services, sink, uid=uid, opening=opening)
+        await _run(websocket, services, sink, visit)
     finally:
         await sink.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A connection that was let in."""
+
+    uid: str | None
+    opening: Opening
+    token: str | None = field(repr=False)
+    access: Access
+
+
+async def _refuse(websocket: WebSocket, services: Services, refusal: Close) -> None:
+    """Close at once. Browsers cannot tell rejected handshakes apart, so the reason is told by a close code."""
+    services.metrics.rejected.labels(str(refusal.code)).inc()
+    log.info("a WebSocket was refused", code=refusal.code, reason=refusal.reason)
+    await websocket.close(refusal.code, refusal.reason)
 
 
 async def _is_welcome(websocket: WebSocket, services: Services) -> bool:
@@ -92,29 +111,44 @@ async def _is_welcome(websocket: WebSocket, services: Services) -> bool:
     return False
 
 
-async def _refusal(services: Services, uid: str | None) -> Close | None:
+async def _let_in(services: Services, uid: str | None, token: str | None) -> Access | Close:
+    """Return what a new client may see, or why it is not let in."""
+    try:
+        access = await services.users.access(token)
+    except UnauthenticatedError:
+        return Close(CloseCode.UNAUTHENTICATED, "the token is missing or not valid")
+    except KubeError as error:
+        log.warning("a user cannot be asked for", error=error.message)
+        return Close(CloseCode.TRY_LATER, "your rights cannot be asked for now")
+    if uid is not None and not await _is_shown(services, uid, access):
+        return Close(CloseCode.UNKNOWN_TASK, "no such task")
+    if uid is None and access.sees is not None and not access.sees:
+        return Close(CloseCode.FORBIDDEN, "you may see no namespace of this dashboard")
+    return access
+
+
+def _is_unable(services: Services) -> Close | None:
     if services.is_draining:
         return Close(CloseCode.RESTART, "restarting")
     if not services.relist.ready.is_set():
         return Close(CloseCode.TRY_LATER, "the tasks are not known yet")
     if len(services.hub) >= services.settings.max_connections:
         return Close(CloseCode.SERVER_FULL, "too many connections")
-    if uid is not None and not await _is_known(services, uid):
-        return Close(CloseCode.UNKNOWN_TASK, "no such task")
     return None
 
 
-async def _is_known(services: Services, uid: str) -> bool:
+async def _is_shown(services: Services, uid: str, access: Access) -> bool:
     """Look for the task in the cluster before saying that it is not there: it may be newer than our list."""
-    try:
-        return await services.knows(uid)
-    except KubeError:
-        return uid in services.board.store
+    with contextlib.suppress(KubeError):
+        await services.knows(uid)
+    view = services.board.store.get(uid)
+    return view is not None and access.shows(view.namespace)
 
 
-async def _run(websocket: WebSocket, services: Services, sink: Sink, *, uid: str | None, opening: Opening) -> None:
-    hub = services.hub
+async def _run(websocket: WebSocket, services: Services, sink: Sink, visit: Visit) -> None:
+    hub, uid, opening = services.hub, visit.uid, visit.opening
     client = hub.connect(sink, is_v1=opening.is_v1, kind="tasks" if uid is None else "task")
+    services.seats.take(client, visit.token, visit.access)
     session = Session(
         is_v1=opening.is_v1,
         own_channel=channel_of(uid),
@@ -122,7 +156,7 @@ async def _run(websocket: WebSocket, services: Services, sink: Sink, *, uid: str
     )
     code = CloseCode.INTERNAL
     try:
-        services.welcome.greet(client, uid, opening)
+        services.welcome.greet(client, uid, opening, sees=visit.access.sees)
         while True:  # ends with the connection
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
@@ -132,6 +166,7 @@ async def _run(websocket: WebSocket, services: Services, sink: Sink, *, uid: str
     except (WebSocketDisconnect, RuntimeError) as error:
         code = error.code if isinstance(error, WebSocketDisconnect) else 1006
     finally:
+        services.seats.leave(client)
         hub.drop(client, code=code)
 
 
@@ -146,10 +181,12 @@ def _obey(services: Services, client: Client, session: Session, text: str | byte
                 hub.reply(client, frame(message), kind=message.type)
             case Ponged(id=number):
                 hub.ponged(number)
-            case Join() if not services.welcome.join(client, action):
+            case Join() if not services.welcome.join(client, action, sees=services.seats.access(client).sees):
                 hub.reply(client, frame(session.refuse(action.channel, number=action.id).message), kind="error")
             case Leave(channel=channel):
-                hub.leave(client, channel)
+                services.welcome.leave(client, channel)
+            case Renew(token=token):
+                services.seats.refresh(client, token)
             case Close(code=code, reason=reason):
                 hub.close(client, code, reason)
             case _:

@@ -9,11 +9,15 @@ from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
 from repack_dashboard.eventlog import EventLog
 from repack_dashboard.hub import Hub
+from repack_dashboard.live import Seats
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
 from repack_dashboard.problems import ProblemError, not_found
+from repack_dashboard.senders import IngestApi, Sender
 from repack_dashboard.settings import Settings
+from repack_dashboard.store import Store
+from repack_dashboard.users import Access, Users
 from repack_dashboard.welcome import Welcome
 from repack_kube.errors import KubeError
 
@@ -36,20 +40,24 @@ class Services:
     packages: Packages
     tasks: ClusterTasks
     relist: Relist
+    users: Users
+    seats: Seats
+    senders_api: IngestApi
+    """Where to ask who sends in."""
     is_draining: bool = field(default=False)
 
-    def task(self, uid: str) -> TaskView:
-        """Return a task; raises the 404 problem where it is unknown."""
+    def task(self, uid: str, access: Access) -> TaskView:
+        """Return a task; raises the 404 problem where it is unknown, or nothing that this user may see."""
         view = self.board.store.get(uid)
-        if view is None:
+        if view is None or not access.shows(view.namespace):
             raise not_found(f"task with the uid {uid[:64]}")
         return view
 
-    async def look_for(self, uid: str) -> TaskView:
+    async def look_for(self, uid: str, access: Access) -> TaskView:
         """Return a task that may be newer than our list; raises the 404 problem where it is unknown to the cluster."""
         with contextlib.suppress(KubeError):
             await self.knows(uid)
-        return self.task(uid)
+        return self.task(uid, access)
 
     def check_listed(self) -> None:
         """Raise the 503 problem before the first list: no tasks and not yet knowing are two things."""
@@ -61,8 +69,35 @@ class Services:
                 headers={"Retry-After": "2"},
             )
 
+    def check_sender(self, sender: Sender, uid: str, attempt: int) -> None:
+        """Raise the 403 problem where a worker speaks of another attempt than its own; of what is gone all may speak.
+
+        It is asked once the task is known: a worker is bound by the namespace and the name that the cluster gives it.
+        """
+        view = self.board.store.get(uid)
+        if view is not None:
+            sender.check_attempt(view, attempt)
+
+    async def require_create(self, access: Access) -> None:
+        """Raise the 403 problem unless the user may create tasks somewhere."""
+        names = sorted(self.namespaces)
+        for name in names:
+            if access.shows(name) and await access.users.may(access, "create", name):
+                return
+        await access.require("create", names[0])
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces whose tasks could be shown: those that are set, or that of new tasks and all that hold one."""
+        return shown_namespaces(self.settings, self.board.store)
+
     async def knows(self, uid: str) -> bool:
         """Tell whether a task exists, asking the cluster when it is not known. Raises `KubeError`."""
         if uid not in self.board.store and not self.board.store.is_gone(uid):
             await self.relist.refresh()
         return uid in self.board.store
+
+
+def shown_namespaces(settings: Settings, store: Store) -> frozenset[str]:
+    """Return the namespaces whose tasks could be shown."""
+    return frozenset(settings.watch_namespaces) or store.namespaces | {settings.namespace}

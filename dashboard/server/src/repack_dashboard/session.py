@@ -10,6 +10,7 @@ from repack_contract.messages import (
     PROTOCOL_VERSION,
     SUBPROTOCOL,
     TASK_CHANNEL_PREFIX,
+    Authenticate,
     ClientMessage,
     CloseCode,
     ErrorMessage,
@@ -21,7 +22,7 @@ from repack_contract.messages import (
 )
 
 MAX_CHANNELS = 128
-_MESSAGES: TypeAdapter[Ping | Pong | Subscribe | Unsubscribe] = TypeAdapter(ClientMessage)
+_MESSAGES: TypeAdapter[Ping | Pong | Subscribe | Unsubscribe | Authenticate] = TypeAdapter(ClientMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +64,25 @@ class Close:
     reason: str
 
 
-Action = Reply | Join | Leave | Ponged | Close
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """The client has a new token."""
+
+    token: str = field(repr=False)
+
+
+Action = Reply | Join | Leave | Ponged | Renew | Close
+
+
+_KINDS: dict[type, str] = {Ponged: "pong", Join: "subscribe", Leave: "unsubscribe", Renew: "auth", Close: "too_many"}
 
 
 def kind_of(actions: Sequence[Action]) -> str:
     """Return what kind of message asked for these actions, as a label without surprises."""
-    match actions:
-        case [Reply(message=Pong()), *_]:
-            return "ping"
-        case [Ponged(), *_]:
-            return "pong"
-        case [Join(), *_]:
-            return "subscribe"
-        case [Leave(), *_]:
-            return "unsubscribe"
-        case [Close(), *_]:
-            return "too_many"
-        case _:
-            return "refused"
+    first = actions[0] if actions else None
+    if isinstance(first, Reply) and isinstance(first.message, Pong):
+        return "ping"
+    return _KINDS.get(type(first), "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +161,17 @@ class Session:
                 return [Reply(Pong(id=number))]
             case Pong(id=number):
                 return [Ponged(number)]
+            case _:
+                return self._obey(message) if self.is_v1 else []
+
+    def _obey(self, message: Subscribe | Unsubscribe | Authenticate) -> list[Action]:
+        match message:
             case Subscribe():
-                return self._subscribe(message) if self.is_v1 else []
+                return self._subscribe(message)
             case Unsubscribe():
-                return self._unsubscribe(message) if self.is_v1 else []
+                return self._unsubscribe(message)
+            case Authenticate(token=token):
+                return [Renew(token)]
 
     def _subscribe(self, wish: Subscribe) -> list[Action]:
         if wish.channel != ALL_TASKS and not wish.channel.startswith(TASK_CHANNEL_PREFIX):

@@ -20,6 +20,13 @@ class AuthMode(StrEnum):
     KUBERNETES = "kubernetes"
 
 
+class IngestAuth(StrEnum):
+    """How operator and workers prove who they are."""
+
+    TOKEN = "token"  # noqa: S105 - the name of a mode
+    KUBERNETES = "kubernetes"
+
+
 class Settings(BaseSettings):
     """Everything that can be set, from environment variables `REPACK_DASHBOARD_<NAME>`."""
 
@@ -47,7 +54,22 @@ class Settings(BaseSettings):
     """Seconds between two full lists of the tasks: what the operator did not tell (it may be dead) shows then."""
 
     auth_mode: AuthMode = AuthMode.NONE
-    """How users prove who they are; `none` asks nothing and belongs on loopback or behind one's own proxy."""
+    """How users prove who they are; `none` asks nothing and belongs on loopback or behind one's own proxy, `token` is
+    one bearer token for all, `kubernetes` takes the cluster's tokens and shows what its RBAC lets their owner list."""
+    auth_token: SecretStr | None = None
+    """The bearer token of `auth_mode` token; at least 16 characters."""
+    auth_token_file: Path | None = None
+    """File with that token; wins over `auth_token`, and is read for each request, because a mounted Secret changes."""
+    auth_cache_seconds: float = Field(default=30.0, ge=0)
+    """Seconds for which an answer of the cluster about a token or a right is used again."""
+    auth_recheck_seconds: float = Field(default=60.0, gt=0)
+    """Seconds after which the rights of a connected user are looked at again."""
+    ingest_auth: IngestAuth = IngestAuth.TOKEN
+    """How operator and workers prove who they are: `token` is one static token for both, `kubernetes` takes projected
+    service-account tokens with the audience `dify-repack-ingest`, which bind a worker to its own attempt."""
+    ingest_operators: list[str] = Field(default_factory=list)
+    """With `ingest_auth` kubernetes: user names of the operator (a JSON list), such as
+    `system:serviceaccount:dify-repack:dify-repack-operator`."""
     ingest_token: SecretStr | None = None
     """Bearer token of operator and workers; at least 16 characters."""
     ingest_token_file: Path | None = None
@@ -114,30 +136,46 @@ class Settings(BaseSettings):
     """Seconds between two sweeps for silent connections and expired events; a safety net only."""
 
     @model_validator(mode="after")
-    def _refuse_what_is_not_there(self) -> Self:
-        if self.auth_mode is not AuthMode.NONE:
-            raise ValueError(
-                f"{_PREFIX}AUTH_MODE={self.auth_mode} is not available in this version; set it to none "
-                "and put your own authenticating proxy in front of the dashboard"
-            )
+    def _check_auth(self) -> Self:
+        if self.auth_mode is AuthMode.TOKEN:
+            self.read_auth_token()
         return self
 
-    def read_ingest_token(self) -> str:
-        """Return the token that operator and workers must show.
+    def read_auth_token(self) -> str:
+        """Return the token of the users as it is now.
 
         Raises:
             ValueError: it is absent, unreadable or too short to be a secret.
         """
-        if self.ingest_token_file is not None:
-            try:
-                token = self.ingest_token_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ValueError(f"{_PREFIX}INGEST_TOKEN_FILE cannot be read: {error}") from error
-        else:
-            token = self.ingest_token.get_secret_value().strip() if self.ingest_token else ""
+        token = _secret(self.auth_token_file, self.auth_token, variable="AUTH_TOKEN")
+        if len(token) < 16:
+            raise ValueError(
+                f"{_PREFIX}AUTH_MODE=token needs a token of at least 16 characters: set {_PREFIX}AUTH_TOKEN_FILE "
+                f"(or {_PREFIX}AUTH_TOKEN)"
+            )
+        return token
+
+    def read_ingest_token(self) -> str:
+        """Return the token that operator and workers must show; none where the cluster says who they are.
+
+        Raises:
+            ValueError: it is absent, unreadable or too short to be a secret.
+        """
+        if self.ingest_auth is IngestAuth.KUBERNETES:
+            return ""
+        token = _secret(self.ingest_token_file, self.ingest_token, variable="INGEST_TOKEN")
         if len(token) < 16:
             raise ValueError(
                 f"operator and workers need a token of at least 16 characters: set {_PREFIX}INGEST_TOKEN_FILE "
                 f"(or {_PREFIX}INGEST_TOKEN) here, and the same token for them"
             )
         return token
+
+
+def _secret(file: Path | None, value: SecretStr | None, *, variable: str) -> str:
+    if file is None:
+        return value.get_secret_value().strip() if value else ""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"{_PREFIX}{variable}_FILE cannot be read: {error}") from error

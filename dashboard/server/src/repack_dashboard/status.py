@@ -1,12 +1,13 @@
 """Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from repack_contract.task import Output
 from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth
 from repack_dashboard.metrics import CONTENT_TYPE
 from repack_dashboard.services import Services
+from repack_dashboard.users import Access, UnauthenticatedError, UserAccess, access_of, bearer_of
 
 
 def api_routes(services: Services) -> APIRouter:
@@ -14,12 +15,13 @@ def api_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["installation"])
 
     @router.get("/config")
-    async def config() -> ClientConfig:
-        """Return what the page must know before it can show anything."""
-        return client_config(services)
+    async def config(request: Request) -> ClientConfig:
+        """Return what the page must know before it can show anything; to a stranger no namespace that holds tasks."""
+        access = None if bearer_of(request.headers) is None else await access_of(request)
+        return client_config(services, access or await _nobody(services))
 
     @router.get("/operator")
-    async def operator() -> OperatorHealth:
+    async def operator(_access: UserAccess) -> OperatorHealth:
         """Return how the operator is."""
         return services.operator.health
 
@@ -51,10 +53,17 @@ def root_routes(services: Services) -> APIRouter:
     return router
 
 
-def client_config(services: Services) -> ClientConfig:
+async def _nobody(services: Services) -> Access:
+    try:
+        return await services.users.access(None)
+    except UnauthenticatedError:
+        return Access(services.users, sees=frozenset())
+
+
+def client_config(services: Services, access: Access) -> ClientConfig:
     """Return the part of the settings that the page needs."""
     settings = services.settings
-    namespaces = settings.watch_namespaces or sorted({settings.namespace, *(v.namespace for v in services.board.store)})
+    namespaces = sorted(name for name in services.namespaces if access.shows(name))
     return ClientConfig(
         version=services.version,
         instance=services.instance,

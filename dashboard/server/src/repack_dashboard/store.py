@@ -62,6 +62,11 @@ class Store:
         """Tell whether this task existed and was deleted."""
         return uid in self._gone
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces that hold a task."""
+        return frozenset(namespace for namespace, _ in self._names)
+
     def find(self, namespace: str, name: str) -> TaskView | None:
         """Return a task by its name."""
         uid = self._names.get((namespace, name))

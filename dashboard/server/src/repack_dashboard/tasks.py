@@ -16,6 +16,7 @@ from repack_contract.views import NewTask, TaskList, TaskView
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.queries import Filter, page
 from repack_dashboard.services import Services
+from repack_dashboard.users import Access, UserAccess
 from repack_kube.errors import ExistsError, KubeError, NotFoundError
 
 NAME_TRIES = 20
@@ -29,47 +30,48 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("")
     async def list_tasks(
+        access: UserAccess,
         wish: Annotated[Filter, Depends(_filter)],
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         after: Annotated[str | None, Query(alias="continue", max_length=512)] = None,
     ) -> TaskList:
         """List tasks, newest first. `phase` takes several, separated by commas; `q` looks into names and sources."""
-        return await desk.list(wish, limit=limit, after=after)
+        return await desk.list(access, wish, limit=limit, after=after)
 
     @router.post("", status_code=201)
-    async def create_task(new: NewTask) -> TaskView:
+    async def create_task(access: UserAccess, new: NewTask) -> TaskView:
         """Create a task. Its name is made from the source where none is given."""
-        return await desk.create(new)
+        return await desk.create(access, new)
 
     @router.get("/{uid}")
-    async def read_task(uid: str) -> TaskView:
+    async def read_task(access: UserAccess, uid: str) -> TaskView:
         """Return one task."""
-        return await services.look_for(uid)
+        return await services.look_for(uid, access)
 
     @router.delete("/{uid}", status_code=204)
-    async def delete_task(uid: str) -> None:
+    async def delete_task(access: UserAccess, uid: str) -> None:
         """Delete a task; its package and log go with it after the time of retention."""
-        await desk.delete(uid)
+        await desk.delete(access, uid)
 
     @router.post("/{uid}/cancel")
-    async def cancel_task(uid: str) -> TaskView:
+    async def cancel_task(access: UserAccess, uid: str) -> TaskView:
         """Stop a task for good."""
-        return await desk.wish(uid, DesiredState.CANCELLED)
+        return await desk.wish(access, uid, DesiredState.CANCELLED)
 
     @router.post("/{uid}/suspend")
-    async def suspend_task(uid: str) -> TaskView:
+    async def suspend_task(access: UserAccess, uid: str) -> TaskView:
         """Stop a task until it is resumed."""
-        return await desk.wish(uid, DesiredState.SUSPENDED)
+        return await desk.wish(access, uid, DesiredState.SUSPENDED)
 
     @router.post("/{uid}/resume")
-    async def resume_task(uid: str) -> TaskView:
+    async def resume_task(access: UserAccess, uid: str) -> TaskView:
         """Let a suspended task go on; its work begins again."""
-        return await desk.wish(uid, DesiredState.ACTIVE)
+        return await desk.wish(access, uid, DesiredState.ACTIVE)
 
     @router.post("/{uid}/rerun", status_code=201)
-    async def rerun_task(uid: str) -> TaskView:
+    async def rerun_task(access: UserAccess, uid: str) -> TaskView:
         """Create a new task of the same spec, named `<base>-2`, `-3` and so on."""
-        return await desk.rerun(uid)
+        return await desk.rerun(access, uid)
 
     return router
 
@@ -95,21 +97,22 @@ class Desk:
         self._services = services
         self._store = services.board.store
 
-    async def list(self, wish: Filter, *, limit: int, after: str | None) -> TaskList:
+    async def list(self, access: Access, wish: Filter, *, limit: int, after: str | None) -> TaskList:
         """Return a part of the tasks; one that is asked for by its name may be newer than our list."""
         self._services.check_listed()
         if wish.namespace and wish.name and self._store.find(wish.namespace, wish.name) is None:
             with contextlib.suppress(KubeError):
                 await self._services.relist.refresh()
         try:
-            return page(self._store, wish, limit=limit, after=after)
+            return page((view for view in self._store if access.shows(view.namespace)), wish, limit=limit, after=after)
         except ValueError as error:
             raise ProblemError(400, str(error), hint="Ask for the first page again.") from error
 
-    async def create(self, new: NewTask) -> TaskView:
+    async def create(self, access: Access, new: NewTask) -> TaskView:
         """Create the task that a user described."""
         namespace = new.namespace or self._services.settings.namespace
         self._check_namespace(namespace)
+        await access.require("create", namespace)
         labels = {} if new.rerun_of is None else {naming.LABEL_RERUN_OF: new.rerun_of}
         upload_name = self._upload_name(new.spec)
         if new.name is not None:
@@ -119,9 +122,10 @@ class Desk:
             lambda taken: naming.next_free_name(base, taken=taken), new.spec, namespace=namespace, labels=labels
         )
 
-    async def rerun(self, uid: str) -> TaskView:
+    async def rerun(self, access: Access, uid: str) -> TaskView:
         """Create the next run of a task."""
-        view = self._services.task(uid)
+        view = self._services.task(uid, access)
+        await access.require("create", view.namespace)
         self._upload_name(view.spec)
         spec = view.spec.model_copy(update={"desired_state": DesiredState.ACTIVE})
         is_rerun = naming.LABEL_RERUN_OF in view.labels
@@ -132,9 +136,10 @@ class Desk:
             labels={naming.LABEL_RERUN_OF: view.name},
         )
 
-    async def wish(self, uid: str, state: DesiredState) -> TaskView:
+    async def wish(self, access: Access, uid: str, state: DesiredState) -> TaskView:
         """Say what is wanted of a task now."""
-        view = self._services.task(uid)
+        view = self._services.task(uid, access)
+        await access.require("patch", view.namespace)
         if view.status.phase is not None and view.status.phase.is_final:
             raise ProblemError(409, f"{view.name} has ended ({view.status.phase}) and never changes.",
                                hint="Run it again; that makes a new task.")  # fmt: skip
@@ -143,9 +148,10 @@ class Desk:
         task = await self._services.tasks.patch(view.name, body, namespace=view.namespace)
         return await self._show(task)
 
-    async def delete(self, uid: str) -> None:
+    async def delete(self, access: Access, uid: str) -> None:
         """Delete a task. That it is gone already is no error."""
-        view = self._services.task(uid)
+        view = self._services.task(uid, access)
+        await access.require("delete", view.namespace)
         with contextlib.suppress(NotFoundError):
             await self._services.tasks.delete(view.name, namespace=view.namespace, uid=uid)
         # A finalizer may still hold it, so we look instead of believing; where we cannot, the next list tells.
