@@ -98,8 +98,9 @@ async def test_the_operators_snapshot_makes_us_look_and_removes_what_is_gone(das
 
 
 async def test_progress_is_only_replaced_by_later_progress(dashboard: Dashboard) -> None:
-    for event in (progressed(9, percent=90), progressed(8, percent=80), progressed(1, percent=1, attempt=2)):
-        await dashboard.ingest(from_worker("uid-1", event))
+    for attempt, tick, percent in ((1, 9, 90), (1, 8, 80), (2, 1, 1)):
+        event = progressed(tick, percent=percent, attempt=attempt)
+        await dashboard.ingest(from_worker("uid-1", event, attempt=attempt))
     assert (await dashboard.http.get("/api/v1/tasks/uid-1")).json()["progress"]["attempt"] == 2
 
 

@@ -186,7 +186,8 @@ class Intake:
     async def _take_work(self, event: WorkerEvent, batch: WorkerBatch) -> bool:
         match event:
             case ProgressReported(progress=progress):
-                return await self._board.report(batch.uid, progress)
+                # What the sender may speak of was judged by the batch: no progress in it is of another attempt.
+                return progress.attempt == batch.attempt and await self._board.report(batch.uid, progress)
             case LinesLogged(lines=lines):
                 return await self._log(batch, lines)
 
