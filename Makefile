@@ -74,6 +74,10 @@ e2e: setup ## Run the conformance and cluster tests against the cluster that KUB
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py
 
+.PHONY: bench-realtime
+bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
+	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py
