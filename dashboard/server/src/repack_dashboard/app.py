@@ -16,6 +16,7 @@ from repack_dashboard.background import running
 from repack_dashboard.board import Board
 from repack_dashboard.clock import now
 from repack_dashboard.cluster import ClusterTasks, Relist, TaskApi
+from repack_dashboard.doors import Doors
 from repack_dashboard.eventlog import Bounds, EventLog, MemoryLog
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
@@ -76,6 +77,11 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
             seconds=settings.auth_recheck_seconds,
         ),
         senders_api=api,
+        doors=Doors(
+            in_all=settings.max_connections,
+            per_address=settings.max_connections_per_address,
+            per_user=settings.max_connections_per_user if settings.auth_mode is AuthMode.KUBERNETES else None,
+        ),
     )
 
 

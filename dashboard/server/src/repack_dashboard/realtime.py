@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from repack_contract.messages import CloseCode
 from repack_dashboard.auth import is_known_host, is_own_page
 from repack_dashboard.backlog import Backlog
+from repack_dashboard.doors import Guest, client_address
 from repack_dashboard.frames import frame
 from repack_dashboard.hub import Client, channel_of
 from repack_dashboard.protocol import connection_of
@@ -63,11 +64,22 @@ async def _serve(websocket: WebSocket, services: Services, *, uid: str | None) -
     )
     await websocket.accept(subprotocol=opening.subprotocol)
     token = bearer_of(websocket.headers, websocket.scope["subprotocols"])
-    found = opening.refusal or _is_unable(services) or await _let_in(services, uid, token)
+    address = _address(websocket, services)
+    found = opening.refusal or _is_unable(services, address) or await _let_in(services, uid, token)
+    if isinstance(found, Access):
+        guest = Guest(address, found.subject)
+        # Counted in without a wait in between, so that no two can take the last place.
+        found = services.doors.enter(guest) or found
     if isinstance(found, Close):
         await _refuse(websocket, services, found if opening.is_v1 else as_base_contract(found))
         return
-    visit = Visit(uid, opening, token, found)
+    try:
+        await _attend(websocket, services, Visit(uid, opening, token, found))
+    finally:
+        services.doors.leave(guest)
+
+
+async def _attend(websocket: WebSocket, services: Services, visit: "Visit") -> None:
     connection = connection_of(dict(websocket.scope))
     if connection is not None:
         await _run(websocket, services, connection, visit)
@@ -79,6 +91,12 @@ async def _serve(websocket: WebSocket, services: Services, *, uid: str | None) -
         await _run(websocket, services, sink, visit)
     finally:
         await sink.stop()
+
+
+def _address(websocket: WebSocket, services: Services) -> str:
+    peer = websocket.client.host if websocket.client else None
+    header = ",".join(websocket.headers.getlist("x-forwarded-for"))
+    return client_address(peer, header, trusted=services.settings.trusted_proxies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +145,12 @@ async def _let_in(services: Services, uid: str | None, token: str | None) -> Acc
     return access
 
 
-def _is_unable(services: Services) -> Close | None:
+def _is_unable(services: Services, address: str) -> Close | None:
     if services.is_draining:
         return Close(CloseCode.RESTART, "restarting")
     if not services.relist.ready.is_set():
         return Close(CloseCode.TRY_LATER, "the tasks are not known yet")
-    if len(services.hub) >= services.settings.max_connections:
-        return Close(CloseCode.SERVER_FULL, "too many connections")
-    return None
+    return services.doors.refusal(Guest(address))
 
 
 async def _is_shown(services: Services, uid: str, access: Access) -> bool:
@@ -168,6 +184,15 @@ async def _run(websocket: WebSocket, services: Services, sink: Sink, visit: Visi
     finally:
         services.seats.leave(client)
         hub.drop(client, code=code)
+        _note_end(client, code)
+
+
+def _note_end(client: Client, code: int) -> None:
+    """Write a line about an end that is none of the usual ones; the counter has all of them."""
+    shown = client.close_code or (1006 if code == 1005 else code)  # uvicorn says 1005 of a line that was cut
+    if shown not in {CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.RESTART}:
+        initiator = "client" if client.close_code is None and shown != CloseCode.SILENT else "server"
+        log.info("a WebSocket ended", client=client.id, kind=client.kind, code=shown, initiator=initiator)
 
 
 def _obey(services: Services, client: Client, session: Session, text: str | bytes) -> None:

@@ -77,6 +77,7 @@ def make_server(
         timeout_graceful_shutdown=settings.shutdown_seconds,
         backlog=4096,
         access_log=False,
+        proxy_headers=False,  # it would believe every process of this machine; `doors.client_address` asks the settings
         log_config=None,
         server_header=False,
     )

@@ -7,6 +7,7 @@ from repack_contract.views import TaskView
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
+from repack_dashboard.doors import Doors
 from repack_dashboard.eventlog import EventLog
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
@@ -42,6 +43,7 @@ class Services:
     relist: Relist
     users: Users
     seats: Seats
+    doors: Doors
     senders_api: IngestApi
     """Where to ask who sends in."""
     is_draining: bool = field(default=False)

@@ -1,6 +1,7 @@
 """Settings of the dashboard, read once at start. The three `WS_` names are older than this project and are kept."""
 
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
 
@@ -121,6 +122,13 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=15_000, gt=0)
     """WebSockets at one time; further ones are closed with 4029. About 30 KB each, and below the usual limit of
     file descriptors."""
+    max_connections_per_address: int | None = Field(default=None, gt=0)
+    """WebSockets of one address (IPv6: of one /64), further ones are closed with 4029. None is no bound: behind a proxy
+    that `trusted_proxies` does not name, all clients have one address."""
+    max_connections_per_user: int | None = Field(default=100, gt=0)
+    """WebSockets of one user, further ones are closed with 4505; only `auth_mode` kubernetes tells users apart."""
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+    """Networks of one's own proxies (a JSON list, such as `["10.0.0.0/8"]`): their X-Forwarded-For is believed."""
     messages_per_second: float = Field(default=20.0, gt=0)
     """Messages that one client may send per second (twice as many at once); beyond that it is closed with 4013."""
     drain_seconds: float = Field(default=10.0, ge=0)
