@@ -50,7 +50,11 @@ class Client:
         return self
 
     def hears_of(self, name: str) -> "Client":
-        return self.wait_until(f"heard.some((each) => each.name === '{name}' && each.type === 'task.status')")
+        try:
+            return self.wait_until(f"heard.some((each) => each.name === '{name}' && each.type === 'task.status')")
+        except AssertionError as error:
+            said = [(each["type"], each.get("name"), each.get("gseq"), each.get("recovered")) for each in self.heard]
+            raise AssertionError(f"{error}; heard {said}, {self.page.evaluate('live.state')}") from None
 
     @property
     def heard(self) -> list[dict[str, Any]]:

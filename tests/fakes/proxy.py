@@ -73,9 +73,10 @@ class FaultProxy:
             doomed, self._sockets = self._sockets, set()
             self._reset |= doomed
         for each in doomed:
-            with contextlib.suppress(OSError):
-                # To linger for no time at all makes `close` send RST; this wakes the pump, which closes.
+            with contextlib.suppress(OSError):  # to linger for no time at all makes `close` send RST
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for each in doomed:
+            with contextlib.suppress(OSError):  # wakes the pumps, which close
                 each.shutdown(socket.SHUT_RD)
 
     def _accept(self) -> None:
@@ -104,9 +105,8 @@ class FaultProxy:
                     self._changed.wait_for(lambda: self._wire is not Wire.BLACKHOLE or self._closed)
                 sink.sendall(data)
         for each in (source, sink):
-            if each not in self._reset:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # wakes the other pump too; of one that is to be reset it sends nothing
+                each.shutdown(socket.SHUT_RD if each in self._reset else socket.SHUT_RDWR)
             with self._lock:
                 self._sockets.discard(each)
             each.close()
