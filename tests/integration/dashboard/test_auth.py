@@ -105,7 +105,7 @@ PATHS = [
     ("GET", "/api/v1/tasks/uid-1"), ("DELETE", "/api/v1/tasks/uid-1"),
     ("POST", "/api/v1/tasks/uid-1/cancel"), ("POST", "/api/v1/tasks/uid-1/rerun"), ("GET", "/api/v1/tasks/uid-1/log"),
     ("GET", "/api/v1/tasks/uid-1/log.txt"), ("POST", "/api/v1/uploads?filename=x.difypkg"), ("GET", "/api/v1/operator"),
-    ("GET", "/api/v1/artifacts/uid-1/x.difypkg"), ("HEAD", "/api/v1/artifacts/uid-1/x.difypkg"),
+    ("GET", "/api/v1/artifacts/uid-1/x.difypkg"), ("HEAD", "/api/v1/artifacts/uid-1/x.difypkg"), ("GET", "/stats"),
 ]  # fmt: skip
 
 

@@ -34,6 +34,8 @@ class Seat:
     namespaces: frozenset[str]
     """Those that were known when its rights were last looked at."""
     is_warned: bool = False
+    rtt: float | None = None
+    """Seconds from our last ping to the client's pong."""
     refresh: asyncio.Task[None] | None = None
 
 
@@ -81,6 +83,16 @@ class Seats:
     def access(self, client: Client) -> Access:
         """Return what a client may see now."""
         return self._seats[client].access
+
+    def ponged(self, client: Client) -> None:
+        """Take a client's answer to the last ping."""
+        if client.pinged_at > client.opened_at:
+            self._seats[client].rtt = self._clock() - client.pinged_at
+
+    def rtt(self, client: Client) -> float | None:
+        """Return how long a client's last pong took, in seconds."""
+        seat = self._seats.get(client)
+        return None if seat is None else seat.rtt
 
     def refresh(self, client: Client, token: str) -> None:
         """Take a new token of a client, without waiting for what it is worth."""

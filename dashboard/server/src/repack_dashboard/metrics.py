@@ -27,6 +27,7 @@ class Metrics:
             return Histogram(f"repack_{name}", text, registry=registry, buckets=buckets)
 
         self.connections = gauge("ws_connections", "Open WebSockets", "channel_kind")
+        # Not `ws_connections_total`: OpenMetrics knows one family `ws_connections`, and that is the gauge.
         self.connections_total = counter("ws_connections_opened_total", "WebSockets that were accepted")
         self.disconnects = counter("ws_disconnects_total", "WebSockets that ended", "code", "initiator")
         self.rejected = counter("ws_rejected_total", "WebSockets that were refused", "reason")

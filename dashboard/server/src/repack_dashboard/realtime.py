@@ -206,6 +206,7 @@ def _obey(services: Services, client: Client, session: Session, text: str | byte
                 hub.reply(client, frame(message), kind=message.type)
             case Ponged(id=number):
                 hub.ponged(number)
+                services.seats.ponged(client)
             case Join() if not services.welcome.join(client, action, sees=services.seats.access(client).sees):
                 hub.reply(client, frame(session.refuse(action.channel, number=action.id).message), kind="error")
             case Leave(channel=channel):

@@ -1,12 +1,15 @@
 """Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
 
+import time
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from repack_contract.task import Output
-from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth
+from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth, TaskView
 from repack_dashboard.metrics import CONTENT_TYPE
 from repack_dashboard.services import Services
+from repack_dashboard.stats import connections, table
 from repack_dashboard.users import Access, UnauthenticatedError, UserAccess, access_of, bearer_of
 
 
@@ -49,6 +52,17 @@ def root_routes(services: Services) -> APIRouter:
         """Return all metrics."""
         services.hub.measure()
         return Response(services.metrics.text(), media_type=CONTENT_TYPE)
+
+    @router.get("/stats")
+    async def stats(access: UserAccess) -> Response:
+        """Show people who is connected: channels with their connections, ages, backlogs and round trips."""
+
+        def find(uid: str) -> TaskView | None:
+            view = services.board.store.get(uid)
+            return view if view is not None and access.shows(view.namespace) else None
+
+        hub, now = services.hub, time.monotonic()
+        return PlainTextResponse(table(connections(hub.clients, find=find, rtt=services.seats.rtt, now=now)))
 
     return router
 
