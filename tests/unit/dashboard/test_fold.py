@@ -29,6 +29,7 @@ from repack_dashboard.frames import frame, payload_of
 from repack_dashboard.hub import Client, Hub
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.session import Join, open_session
+from repack_dashboard.sinks import Line
 from repack_dashboard.store import Store
 from repack_dashboard.welcome import Greeting, Welcome
 
@@ -42,15 +43,14 @@ class NoAttempts(Attempts):
         return None
 
 
-class Line:
+class Wire:
     """A connection that stalls and reads again, with the real backlog."""
 
     heard_at = None
     coalesced = 0
-    direct = None
-    packs = False
 
     def __init__(self) -> None:
+        self.line = Line()
         self.arrived: list[bytes] = []
         self.is_stalled = False
         self.closed: int | None = None
@@ -89,7 +89,7 @@ class Browser:
     """Folds what arrives, and knows where it stands."""
 
     def __init__(self) -> None:
-        self.line: Line | None = None
+        self.line: Wire | None = None
         self.client: Client | None = None
         self.tasks: dict[str, tuple[Any, Any]] = {}
         self.position: int | None = None
@@ -177,7 +177,7 @@ class World:
         elif self.lives[which]:
             await self.board.observe(a_task(uid=f"task-{which}-0", status={"sequence": self.number}))
 
-    def meddle(self, step: str, line: Line, client: Client, uid: str) -> None:
+    def meddle(self, step: str, line: Wire, client: Client, uid: str) -> None:
         if step == "stall":
             line.is_stalled = True
         elif step == "read":
@@ -196,7 +196,7 @@ class World:
         self.drop(browser)
         since = None if browser.position is None else str(browser.position)
         opening = open_session(version="1", since=since, epoch=browser.epoch, subprotocols=[])
-        browser.line = Line()
+        browser.line = Wire()
         browser.client = self.hub.connect(browser.line, is_v1=True, kind="tasks")
         self.welcome.greet(browser.client, None, opening)
 

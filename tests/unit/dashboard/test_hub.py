@@ -13,6 +13,7 @@ from repack_dashboard.eventlog import Bounds, Draft, MemoryLog
 from repack_dashboard.frames import PACK_BYTES, payload_of
 from repack_dashboard.hub import PINGS, PORTION, Hub
 from repack_dashboard.metrics import Metrics
+from repack_dashboard.sinks import Line
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
@@ -21,8 +22,7 @@ class FakeSink:
     """A client that takes `room` frames and no more."""
 
     def __init__(self, *, room: int = 1000, heard_at: float | None = 0.0) -> None:
-        self.direct: Callable[[bytes], None] | None = None
-        self.packs = False
+        self.line = Line()
         self.room = room
         self.heard_at = heard_at
         self.frames: list[bytes] = []
@@ -33,7 +33,7 @@ class FakeSink:
 
     def writes_directly(self, *, packs: bool = False) -> "FakeSink":
         """Become a client that keeps up."""
-        self.direct, self.packs = self.frames.append, packs
+        self.line = Line(None, self.frames.append) if packs else Line(self.frames.append)
         return self
 
     def offer(self, frame: bytes, *, key: str | None = None) -> bool:

@@ -16,7 +16,7 @@ from repack_dashboard.eventlog import Entry
 from repack_dashboard.frames import frame
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.pump import Later, Pump, on_loop
-from repack_dashboard.sinks import Sink
+from repack_dashboard.sinks import Line, Sink
 
 log = structlog.get_logger("repack.dashboard")
 
@@ -56,7 +56,7 @@ class Client:
 class Channel:
     """Who hears one channel."""
 
-    alike: dict[str, Client] = field(default_factory=dict)
+    alike: dict[str, Line] = field(default_factory=dict)
     """Those of v1 who joined it alone: all get the same bytes."""
     others: dict[str, Client] = field(default_factory=dict)
     """The base contract's, and those of several channels: for each it is looked up what is for it."""
@@ -79,6 +79,7 @@ class Hub:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, hides nothing
         self._clients: dict[str, Client] = {}
+        self._owners: dict[Line, Client] = {}
         self._channels: dict[str, Channel] = {}
         self._pump = Pump(self._deliver, tick=tick, later=later)
         self._numbers = itertools.count(1)
@@ -98,6 +99,7 @@ class Hub:
         now = self._clock()
         client = Client(f"c-{next(self._numbers)}", sink, is_v1, kind, opened_at=now, pinged_at=now)
         self._clients[client.id] = client
+        self._owners[sink.line] = client
         self._metrics.connections.labels(kind).inc()
         self._metrics.connections_total.inc()
         return client
@@ -106,6 +108,7 @@ class Hub:
         """Forget a client whose connection ended with `code`."""
         if self._clients.pop(client.id, None) is None:
             return
+        del self._owners[client.sink.line]
         for channel in client.channels:
             self._forget(client, channel)
         client.channels.clear()
@@ -208,28 +211,37 @@ class Hub:
     def _deliver(self, casts: list[Cast]) -> Iterator[None]:
         """Write a batch, portion by portion. This loop is what a fan-out costs; `make bench-realtime` measures it."""
         began = self._clock()
-        parcels = self._address(casts)
-        for start in range(0, len(parcels), PORTION):
-            if start:
-                yield
-            for client, bundle in parcels[start : start + PORTION]:
-                sink = client.sink
-                write = sink.direct
-                if write is None:
-                    self._queue(client, bundle)
-                elif sink.packs:
-                    write(bundle.packed)
-                else:
-                    write(bundle.plain)
+        room = PORTION
+        for lines, bundle in self._address(casts):
+            start = 0
+            while start < len(lines):
+                if not room:
+                    yield
+                    room = PORTION
+                part = lines[start : start + room]
+                self._write_to(part, bundle)
+                start += len(part)
+                room -= len(part)
         ended = self._clock()
         self._metrics.broadcast_seconds.observe(ended - began)
         for cast in casts:
             if cast.at is not None:
                 self._metrics.publish_seconds.observe(max(0.0, ended - cast.at))
 
-    def _address(self, casts: list[Cast]) -> list[tuple[Client, Bundle]]:
+    def _write_to(self, lines: list[Line], bundle: Bundle) -> None:
+        plain = bundle.plain
+        for line in lines:
+            write = line.write
+            if write is not None:
+                write(plain)
+            elif line.write_packed is not None:
+                line.write_packed(bundle.packed)
+            else:
+                self._queue(line, bundle)
+
+    def _address(self, casts: list[Cast]) -> list[tuple[list[Line], Bundle]]:
         """Say who gets what."""
-        parcels: list[tuple[Client, Bundle]] = []
+        parcels: list[tuple[list[Line], Bundle]] = []
         others: dict[Client, None] = {}
         for name, heard in _by_channel(casts).items():
             channel = self._channels.get(name)
@@ -237,16 +249,17 @@ class Hub:
                 continue
             if channel.alike:
                 bundle = Bundle(tuple((cast.frame, cast.key_on({name})) for cast in heard))
-                parcels.extend(zip(channel.alike.values(), itertools.repeat(bundle)))
+                parcels.append((list(channel.alike.values()), bundle))
                 self._count_casts(heard, len(channel.alike))
             others.update(dict.fromkeys(channel.others.values()))
-        shared: dict[tuple[tuple[bytes, str | None], ...], Bundle] = {}
+        shared: dict[tuple[tuple[bytes, str | None], ...], list[Line]] = {}
         for client in others:
             mine = [cast for cast in casts if self._is_for(client, cast)]
-            frames = tuple((cast.frame, cast.key_on(client.channels)) for cast in mine)
-            if frames:
-                parcels.append((client, shared.get(frames) or shared.setdefault(frames, Bundle(frames))))
+            if mine:
+                frames = tuple((cast.frame, cast.key_on(client.channels)) for cast in mine)
+                shared.setdefault(frames, []).append(client.sink.line)
                 self._count_casts(mine, 1)
+        parcels.extend((lines, Bundle(frames)) for frames, lines in shared.items())
         return parcels
 
     def _is_for(self, client: Client, cast: Cast) -> bool:
@@ -257,9 +270,12 @@ class Hub:
         is_alike = client.is_v1 and len(client.channels) == 1
         for name in client.channels:
             channel = self._channels.setdefault(name, Channel())
-            here, there = (channel.alike, channel.others) if is_alike else (channel.others, channel.alike)
-            there.pop(client.id, None)
-            here[client.id] = client
+            if is_alike:
+                channel.others.pop(client.id, None)
+                channel.alike[client.id] = client.sink.line
+            else:
+                channel.alike.pop(client.id, None)
+                channel.others[client.id] = client
 
     def _forget(self, client: Client, name: str) -> None:
         channel = self._channels.get(name)
@@ -270,8 +286,11 @@ class Hub:
         if not channel.alike and not channel.others:
             del self._channels[name]
 
-    def _queue(self, client: Client, bundle: Bundle) -> None:
+    def _queue(self, line: Line, bundle: Bundle) -> None:
         """Give a client that does not keep up, or one behind another server, its frames one by one."""
+        client = self._owners.get(line)
+        if client is None:
+            return  # it went away meanwhile
         for finished, key in bundle.frames:
             if not self._write(client, finished, key=key):
                 return

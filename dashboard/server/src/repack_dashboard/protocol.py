@@ -7,7 +7,6 @@ checks at start that they are there, and without them `QueueSink` takes over.
 
 import socket
 from asyncio.transports import BaseTransport
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from websockets.protocol import State
 from repack_contract.messages import CloseCode
 from repack_dashboard.backlog import Backlog
 from repack_dashboard.frames import PACK_WINDOW_BITS, packed
+from repack_dashboard.sinks import Line
 
 EXTENSION = "taskws.conn"
 _NEEDED = (
@@ -50,10 +50,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
     """One client's connection."""
 
     tuning: ClassVar[Tuning] = Tuning()
-    direct: Callable[[bytes], None] | None = None
-    """The transport's own `write` while the connection is open and the client keeps up. A fan-out calls it unchecked,
-    so whatever ends or pauses the connection takes it away (`_choose_writer`)."""
-    packs = False
+    _packs = False
     """Whether the client agreed to compressed frames of which each stands for itself."""
     _backlog: Backlog | None = None
     _is_paused = False
@@ -62,6 +59,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.line = Line()
         if self.tuning.compresses:
             # Only frames that stand for themselves can be shared by all clients, and mixed with uncompressed ones.
             self.conn.available_extensions = [
@@ -101,7 +99,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         if self.conn.state is not State.OPEN:
             return True  # it is ending, and its route will notice
         if not self._is_paused:
-            self.transport.write(packed(frame) if self.packs else frame)
+            self.transport.write(packed(frame) if self._packs else frame)
             return True
         return self._queue().add(frame, key=key)
 
@@ -124,17 +122,17 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Hand this connection to the application."""
         self.scope["extensions"][EXTENSION] = {"conn": self}
         await super().run_asgi()
-        self._choose_writer()
+        self._open_line()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take what the application sends; it opens the connection, and may close it."""
         await super().send(message)
         if message["type"] == "websocket.accept":
-            self.packs = any(
+            self._packs = any(
                 isinstance(agreed, PerMessageDeflate) and agreed.local_max_window_bits >= PACK_WINDOW_BITS
                 for agreed in self.conn.extensions
             )
-        self._choose_writer()
+        self._open_line()
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin; and tell the kernel how long a silent peer is worth retries."""
@@ -153,18 +151,18 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         self._heard = self.loop.time()
         super().data_received(data)
         if self.conn.state is not State.OPEN:
-            self.direct = None
+            self._close_line()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self.direct = None
+        self._close_line()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Queue from now on: the client does not read as fast as we write."""
         super().pause_writing()
         self._is_paused = True
-        self.direct = None
+        self._close_line()
 
     def resume_writing(self) -> None:
         """Write what was queued."""
@@ -174,7 +172,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
             backlog, self._backlog = self._backlog, None
             self._coalesced += backlog.coalesced
             self._write_all(backlog.take())
-        self._choose_writer()
+        self._open_line()
 
     def keepalive_timeout(self) -> None:
         """Close with 4001 when nothing at all was heard; a missing pong alone is no reason."""
@@ -189,21 +187,33 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """End with 1012, and do not wait for a peer that does not read."""
-        self.direct = None
+        self._close_line()
         super().shutdown()
         self.loop.call_later(2.0, self._abort)
 
-    def _choose_writer(self) -> None:
-        is_ready = self.conn.state is State.OPEN and not self._is_paused and not self.transport.is_closing()
-        self.direct = self.transport.write if is_ready else None
+    def _open_line(self) -> None:
+        """Let a fan-out write to the transport itself, while the connection is open and the client keeps up.
+
+        Nothing is checked then, so whatever ends or pauses the connection closes the line again.
+        """
+        self._close_line()
+        if self.conn.state is not State.OPEN or self._is_paused or self.transport.is_closing():
+            return
+        if self._packs:
+            self.line.write_packed = self.transport.write
+        else:
+            self.line.write = self.transport.write
+
+    def _close_line(self) -> None:
+        self.line.write = self.line.write_packed = None
 
     def _write_all(self, frames: list[bytes]) -> None:
-        self.transport.writelines([packed(frame) for frame in frames] if self.packs else frames)
+        self.transport.writelines([packed(frame) for frame in frames] if self._packs else frames)
 
     def _close(self, code: int, reason: str, *, seconds: float) -> None:
         if self.conn.state is not State.OPEN or self.transport.is_closing():
             return
-        self.direct = None
+        self._close_line()
         if self._backlog is not None:
             self._coalesced += self._backlog.coalesced
             self._backlog = None

@@ -6,7 +6,8 @@ Under uvicorn the connection itself is the sink (`protocol.py`). Under anything 
 
 import asyncio
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -14,17 +15,25 @@ from repack_dashboard.backlog import Backlog
 from repack_dashboard.frames import payload_of
 
 
+@dataclass(eq=False, slots=True)
+class Line:
+    """The short way to one client: the connection opens and closes it, a fan-out only looks.
+
+    It is an object of its own because a fan-out to thousands waits for memory: this is all that it has to touch.
+    """
+
+    write: Callable[[bytes], None] | None = None
+    """Writes finished frames at once and unchecked while the client keeps up; None: use the sink's `offer`."""
+    write_packed: Callable[[bytes], None] | None = None
+    """The same, instead of `write`, where the client agreed to compressed frames (`frames.packed`)."""
+
+
 class Sink(Protocol):
     """One client's connection."""
 
     @property
-    def direct(self) -> Callable[[bytes], None] | None:
-        """What writes finished frames at once and unchecked, while the client keeps up; None: use `offer`."""
-        ...
-
-    @property
-    def packs(self) -> bool:
-        """Whether the client understands compressed frames (`frames.packed`)."""
+    def line(self) -> "Line":
+        """The short way to this client, the same object for the whole connection."""
         ...
 
     @property
@@ -60,10 +69,9 @@ class QueueSink:
 
     CLOSE_SECONDS = 2.0
     """So long a write may still take after `close`."""
-    direct: ClassVar[None] = None
-    packs: ClassVar[bool] = False
 
     def __init__(self, socket: WebSocket, backlog: Backlog) -> None:
+        self.line = Line()
         self._socket = socket
         self._backlog = backlog
         self._wake = asyncio.Event()
