@@ -261,6 +261,16 @@ async def test_what_a_user_may_not_see_is_in_no_list_and_no_count_and_unknown_by
     assert config["namespaces"] == ["mine"]
 
 
+async def test_asking_by_name_takes_the_same_way_whether_the_hidden_task_is_there_or_not(
+    judged: Dashboard, cluster: ReviewingApi
+) -> None:
+    await names_of(judged, "ann")
+    before = cluster.behind.lists
+    for name in ("two", "nothing"):
+        await judged.http.get(f"/api/v1/tasks?namespace=theirs&name={name}", headers=bearer("ann"))
+    assert cluster.behind.lists == before
+
+
 async def test_a_verb_that_a_user_lacks_on_a_task_they_see_is_refused(judged: Dashboard, cluster: ReviewingApi) -> None:
     cluster.allow("eve", "list", namespace="mine")
     assert await names_of(judged, "eve") == ["one"]

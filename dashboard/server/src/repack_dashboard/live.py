@@ -5,7 +5,7 @@ Kubernetes API cannot be asked, nobody loses anything: the next look decides.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -106,12 +106,18 @@ class Seats:
         if not self._users.are_watched:
             return
         now, namespaces = self._clock(), self._namespaces()
+        due: list[Seat] = []
         for seat in list(self._seats.values()):
             self._watch_expiry(seat)
-            is_due = now - seat.looked_at >= self._seconds or seat.namespaces != namespaces
-            if is_due and seat.client in self._seats:
+            if now - seat.looked_at >= self._seconds or seat.namespaces != namespaces:
                 seat.looked_at, seat.namespaces = now, namespaces
-                await self._guarded(seat, lambda seat=seat: self._look_at(seat))  # type: ignore[misc]
+                due.append(seat)
+        # All at once, as one slow answer must not keep the others waiting; what users share is asked once.
+        answers = await asyncio.gather(*[self._look_at(seat) for seat in due], return_exceptions=True)
+        for seat, answer in zip(due, answers, strict=True):
+            if isinstance(answer, BaseException):  # a mistake of ours must not leave anybody with rights that are gone
+                log.error("a user's rights could not be judged", client=seat.client.id, exc_info=answer)
+                self._hub.close(seat.client, CloseCode.INTERNAL, "your rights cannot be judged")
 
     def _watch_expiry(self, seat: Seat) -> None:
         left = None if seat.access.expires_at is None else seat.access.expires_at - self._unix()
@@ -124,26 +130,28 @@ class Seats:
             self._complain(seat, "token_expiring", "The token ends soon; send a new one.")
 
     async def _look_at(self, seat: Seat) -> None:
-        self._apply(seat, await self._users.access(seat.token))
+        await self._judge(seat, seat.token, lambda _access: True)
 
     async def _take_token(self, seat: Seat, token: str) -> None:
-        async def take() -> None:
-            access = await self._users.access(token)
-            if access.subject != seat.access.subject:
-                raise UnauthenticatedError
-            seat.token, seat.is_warned = token, False
-            self._apply(seat, access)
+        await self._judge(seat, token, lambda access: access.subject == seat.access.subject)
 
-        await self._guarded(seat, take)
-
-    async def _guarded(self, seat: Seat, act: Callable[[], Awaitable[None]]) -> None:
+    async def _judge(self, seat: Seat, token: str | None, is_right: Callable[[Access], bool]) -> None:
+        before = seat.token
         try:
-            await act()
+            access = await self._users.access(token)
+            if not is_right(access):
+                raise UnauthenticatedError
         except UnauthenticatedError:
-            self._hub.close(seat.client, CloseCode.UNAUTHENTICATED, "the token is not valid")
+            if seat.token is before:
+                self._hub.close(seat.client, CloseCode.UNAUTHENTICATED, "the token is not valid")
         except KubeError as error:
             log.warning("a user's rights cannot be asked for", client=seat.client.id, error=error.message)
             self._complain(seat, "unavailable", "Your rights cannot be asked for now.")
+        else:
+            if seat.token is before:  # else a newer token came meanwhile, and what is known of it counts
+                seat.is_warned = seat.is_warned and token is before
+                seat.token = token
+                self._apply(seat, access)
 
     def _apply(self, seat: Seat, access: Access) -> None:
         before, seat.access = seat.access, access
