@@ -128,6 +128,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Take what the application sends; it opens the connection, and may close it."""
         await super().send(message)
         if message["type"] == "websocket.accept":
+            del self.request, self.response  # the handshake's headers, which nobody needs any more
             self._packs = any(
                 isinstance(agreed, PerMessageDeflate) and agreed.local_max_window_bits >= PACK_WINDOW_BITS
                 for agreed in self.conn.extensions
