@@ -39,7 +39,8 @@ class Client:
     def connect(self, address: str, *, uid: str | None, **options: Any) -> "Client":
         self.page.goto(f"{address}/healthz")
         self.page.evaluate(HARNESS, [uid, SHORT | options])
-        return self.wait_for_status("connected")
+        # Before the snapshot there is no position, and nothing to go on from.
+        return self.wait_for_status("connected").wait_until("heard.some((each) => each.type === 'snapshot')")
 
     def wait_for_status(self, status: str, *, seconds: float = 20) -> "Client":
         return self.wait_until(f"live.state.status === '{status}'", seconds=seconds)
