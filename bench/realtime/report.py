@@ -135,7 +135,7 @@ def _held(found: Held) -> str:
     return f"""\
 ## Idle connections
 
-One server process with all settings as delivered. `python bench/realtime --only-hold --hold 19000 --seconds 600` holds
+One server process, all settings but `max_connections` as delivered. `python bench/realtime --only-hold --hold 19000 --seconds 600` holds
 19,000 for ten minutes (file descriptors: 20,000 in each process).
 
 {_table(("", ""), rows)}"""
