@@ -135,8 +135,8 @@ def _held(found: Held) -> str:
     return f"""\
 ## Idle connections
 
-One server process, all settings but `max_connections` as delivered. `python bench/realtime --only-hold --hold 19000 --seconds 600` holds
-19,000 for ten minutes (file descriptors: 20,000 in each process).
+One server process, all settings but `max_connections` as delivered. To hold 19,000 for ten minutes (20,000 file
+descriptors in each process): `python bench/realtime --only-hold --hold 19000 --seconds 600`.
 
 {_table(("", ""), rows)}"""
 
