@@ -9,12 +9,6 @@ from fakes.index import FakeIndex
 from local_mode import RunningMode
 
 
-def create(mode: RunningMode, name: str, url: str) -> None:
-    with mode.client() as client:
-        spec = {"source": {"type": "URL", "url": {"url": url}}, "targets": [{"arch": "amd64"}]}
-        client.post("/api/v1/tasks", json={"name": name, "spec": spec}).raise_for_status()
-
-
 def test_an_uploaded_plugin_becomes_a_package_whose_checksum_the_page_shows(page: Page, plugin: Path, tmp_path: Path):
     page.goto("/")
     page.get_by_role("link", name="New task").or_(page.get_by_role("button", name="New task")).first.click()
@@ -44,7 +38,7 @@ def test_a_pasted_link_becomes_a_task(page: Page, plugin_url: str):
 
 
 def test_stages_bytes_and_log_are_seen_while_they_happen(page: Page, mode: RunningMode, slow_plugin_url: str):
-    create(mode, "seen-live", slow_plugin_url)
+    mode.create_task("seen-live", slow_plugin_url)
     page.goto("/tasks/default/seen-live")
     download = page.get_by_role("listitem").filter(has_text="Download")
     expect(download).to_contain_text("running", timeout=30_000)
@@ -56,14 +50,14 @@ def test_stages_bytes_and_log_are_seen_while_they_happen(page: Page, mode: Runni
 def test_a_change_in_the_cluster_reaches_the_list_without_a_reload(page: Page, mode: RunningMode, plugin_url: str):
     page.goto("/")
     expect(page.get_by_text("Connected")).to_be_visible()
-    create(mode, "made-elsewhere", plugin_url)
+    mode.create_task("made-elsewhere", plugin_url)
     row = page.get_by_role("row").filter(has_text="made-elsewhere")
     expect(row).to_be_visible()
     expect(row).to_contain_text("Succeeded", timeout=60_000)
 
 
 def test_a_failure_says_what_happened_and_what_to_do(page: Page, mode: RunningMode, index: FakeIndex):
-    create(mode, "no-zip", index.add_file("no-zip.difypkg", b"not a zip at all"))
+    mode.create_task("no-zip", index.add_file("no-zip.difypkg", b"not a zip at all"))
     page.goto("/tasks/default/no-zip")
     note = page.get_by_role("alert")
     expect(note).to_contain_text("not a", timeout=60_000)
@@ -73,7 +67,7 @@ def test_a_failure_says_what_happened_and_what_to_do(page: Page, mode: RunningMo
 
 
 def test_run_again_makes_a_new_task_and_leaves_the_old_one(page: Page, mode: RunningMode, plugin_url: str):
-    create(mode, "once", plugin_url)
+    mode.create_task("once", plugin_url)
     page.goto("/tasks/default/once")
     page.get_by_role("button", name="Run again").click(timeout=60_000)
     page.wait_for_url("**/tasks/default/once-2")
@@ -82,7 +76,7 @@ def test_run_again_makes_a_new_task_and_leaves_the_old_one(page: Page, mode: Run
 
 
 def test_cancelling_asks_once_and_says_what_happens(page: Page, mode: RunningMode, slow_plugin_url: str):
-    create(mode, "to-cancel", slow_plugin_url)
+    mode.create_task("to-cancel", slow_plugin_url)
     page.goto("/tasks/default/to-cancel")
     page.get_by_role("button", name="Cancel", exact=True).click(timeout=30_000)
     dialog = page.get_by_role("dialog")
@@ -93,7 +87,7 @@ def test_cancelling_asks_once_and_says_what_happens(page: Page, mode: RunningMod
 
 
 def test_deleting_names_the_file_that_is_lost(page: Page, mode: RunningMode, plugin_url: str):
-    create(mode, "to-delete", plugin_url)
+    mode.create_task("to-delete", plugin_url)
     mode.wait_for_phase("to-delete", "Succeeded")
     page.goto("/tasks/default/to-delete")
     page.get_by_role("button", name="More actions").click()

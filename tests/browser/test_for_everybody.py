@@ -25,11 +25,8 @@ def shown(mode: RunningMode, index: FakeIndex, tmp_path_factory: pytest.TempPath
     wheel = next(iter(index.wheels.values()))
     files = plugin_files(requirements=None, pyproject__toml=PYPROJECT, uv__lock=a_lock(index, wheel))
     good = a_package(tmp_path_factory.mktemp("plugin") / "shown.difypkg", files).read_bytes()
-    with mode.client() as client:
-        for name, content in (("shown", good), ("shown-failed", b"no zip")):
-            url = index.add_file(f"{name}.difypkg", content)
-            spec = {"source": {"type": "URL", "url": {"url": url}}, "targets": [{"arch": "amd64"}]}
-            client.post("/api/v1/tasks", json={"name": name, "spec": spec}).raise_for_status()
+    for name, content in (("shown", good), ("shown-failed", b"no zip")):
+        mode.create_task(name, index.add_file(f"{name}.difypkg", content))
     mode.wait_for_phase("shown", "Succeeded")
     mode.wait_for_phase("shown-failed", "Failed")
 

@@ -12,12 +12,6 @@ from local_mode import RunningMode, wait_for
 BROKEN = r"WebSocket connection|net::ERR|Failed to load resource"
 
 
-def create(mode: RunningMode, name: str, url: str) -> None:
-    with mode.client() as client:
-        spec = {"source": {"type": "URL", "url": {"url": url}}, "targets": [{"arch": "amd64"}]}
-        client.post("/api/v1/tasks", json={"name": name, "spec": spec}).raise_for_status()
-
-
 def test_a_broken_connection_is_shown_and_heals_by_itself(page: Page, proxy: FaultProxy, complaints: Complaints):
     complaints.expect(BROKEN)
     page.goto(proxy.url)
@@ -61,7 +55,7 @@ def test_what_happened_while_the_connection_was_broken_is_there_afterwards(
     expect(page.get_by_test_id("connection")).to_have_text("Connected")
     proxy.become(Wire.REFUSE)
     proxy.cut()
-    create(mode, "made-meanwhile", plugin_url)
+    mode.create_task("made-meanwhile", plugin_url)
     mode.wait_for_phase("made-meanwhile", "Succeeded")
     expect(page.get_by_text("made-meanwhile")).to_have_count(0)
     proxy.become(Wire.PASS)
@@ -73,7 +67,7 @@ def test_the_dashboard_killed_in_the_middle_is_not_noticed_at_the_end(
     page: Page, mode: RunningMode, slow_plugin_url: str, complaints: Complaints
 ):
     complaints.expect(BROKEN)
-    create(mode, "server-killed", slow_plugin_url)
+    mode.create_task("server-killed", slow_plugin_url)
     page.goto("/tasks/default/server-killed")
     stage = page.get_by_role("listitem").filter(has_text="Download")
     expect(stage).to_contain_text("running", timeout=30_000)
