@@ -28,8 +28,9 @@ REAL = [pytest.param("real", marks=pytest.mark.cluster)] if kubeconfig() else []
 @pytest.fixture(params=["embedded", *REAL])
 async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[KubeCluster]:
     async with contextlib.AsyncExitStack() as stack:
-        file = kubeconfig()
-        if request.param == "embedded":
+        if request.param == "real":
+            file = request.getfixturevalue("real_cluster").kubeconfig
+        else:
             file = (await stack.enter_async_context(embedded_api())).kubeconfig_path
         yield await stack.enter_async_context(KubeCluster(await find_access(kubeconfig=file)))
 
