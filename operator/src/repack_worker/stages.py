@@ -37,6 +37,8 @@ async def fetch(work: Work) -> None:
     check_supported(work.spec)
     settings, incoming = work.settings, work.folder / "incoming"
     incoming.mkdir()
+    for url in work.indexes:  # uv asks them itself, so they are looked at before
+        await work.fetcher.check_address(url)
     work.fetched = await work.source.fetch(
         incoming, fetcher=work.fetcher, journal=work.journal, limit=settings.max_plugin_bytes
     )
