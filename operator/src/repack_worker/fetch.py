@@ -31,6 +31,7 @@ MAX_ANSWER_BYTES = 4 << 20
 """Longest answer of an API; a release of 1,000 assets has 2 MB."""
 _LONGEST_WAIT_SECONDS = 20.0
 """A server that asks for more is believed at once: whoever runs us tries again later."""
+_CERTIFICATE_HINT = "Put the certificate authority of the server, or of the proxy between, into SSL_CERT_FILE."
 _GONE = {404, 410}
 _DENIED = {401, 403}
 _CHUNK = 1 << 18
@@ -173,10 +174,8 @@ class Fetcher:
     async def _transfer(self, order: Download, part: _Part) -> str:
         """Ask once, from where the last attempt ended; return the sha256 of the whole file."""
         there = part.size
-        resume = {"Range": f"bytes={there}-", **({"If-Range": part.validator} if part.validator else {})}
-        request = self._client.build_request("GET", order.url, headers={**order.headers, **(resume if there else {})})
-        request.extensions[DIRECT] = order.own
         try:
+            request = self._request(order, part)
             # A server may drip its headers too; the client's own patience begins anew with each byte.
             async with asyncio.timeout(self._settings.stall_seconds * 2):
                 response = await self._client.send(request, stream=True, follow_redirects=not order.own)
@@ -199,8 +198,19 @@ class Fetcher:
                 Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut: {error or type(error).__name__}"
             ) from error
         except httpx.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise RepackError(
+                    Reason.INDEX_UNREACHABLE, f"{order.what}: {error} ({order.shown_url}).", hint=_CERTIFICATE_HINT
+                ) from error
             message = f"the server could not be reached: {error or type(error).__name__}"
             raise _CutError(Reason.INDEX_UNREACHABLE, message) from error
+
+    def _request(self, order: Download, part: _Part) -> httpx.Request:
+        resume = {"Range": f"bytes={part.size}-", **({"If-Range": part.validator} if part.validator else {})}
+        headers = {**order.headers, **(resume if part.size else {})}
+        request = self._client.build_request("GET", order.url, headers=headers)
+        request.extensions[DIRECT] = order.own
+        return request
 
     async def _receive(self, response: httpx.Response, order: Download, *, part: _Part, there: int) -> str:
         part.validator = _validator(response)
