@@ -97,6 +97,7 @@ class Fetcher:
         timeout = httpx.Timeout(settings.stall_seconds, connect=settings.connect_timeout_seconds, pool=None)
         limits = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
         self._addresses = settings.addresses
+        self._flights: dict[str, asyncio.Lock] = {}
         self._client = httpx.AsyncClient(
             timeout=timeout,
             transport=Transport(self._addresses, limits=limits, proxy_for=proxy_for),
@@ -112,6 +113,10 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+
+    def flight(self, key: str) -> asyncio.Lock:
+        """Return the lock for one content: whoever shares this fetcher fetches nothing twice at the same time."""
+        return self._flights.setdefault(key, asyncio.Lock())
 
     async def download(self, order: Download) -> str:
         """Fetch a file and return its sha256; on failure nothing of it is left. Ends within the attempts allowed."""

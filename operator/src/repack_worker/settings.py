@@ -1,6 +1,7 @@
 """Settings of the worker, read once from `REPACK_*` variables; the only place that reads the environment."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -56,6 +57,13 @@ def load_settings() -> "Settings":
         raise RepackError(
             Reason.INTERNAL, f"The setting {variable} is wrong: {first['msg']}.", hint=f"Correct {variable}."
         ) from error
+
+
+class VerifyLevel(StrEnum):
+    """How many generations of the daemon a package is installed as."""
+
+    STANDARD = "standard"
+    FULL = "full"
 
 
 class Settings(BaseSettings):
@@ -127,6 +135,8 @@ class Settings(BaseSettings):
     """How long one command of the verification may take; Dify's daemon allows its install 10 minutes."""
     isolation: VerificationMethod | None = None
     """Method to keep the network away in Verify; the strongest that works here when absent."""
+    verify_level: VerifyLevel = VerifyLevel.STANDARD
+    """`standard` installs as the newest daemons do, `full` by every distinct command line of all known ones."""
     publish_attempts: int = Field(default=30, ge=1)
     """How often an upload is tried, with up to 5 s between: a dashboard may be restarting."""
 

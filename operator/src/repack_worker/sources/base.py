@@ -38,7 +38,7 @@ class PluginSource(Protocol):
 
     @property
     def label(self) -> str:
-        """The source in a few words; two of one label are the same plugin, as far as can be told without fetching."""
+        """The source in a few words, without secrets."""
 
 
 def safe_name(path: str) -> str:
