@@ -229,17 +229,16 @@ def wish_of(
     local = _local(text, folder)
     hosts = MARKETPLACE_HOSTS | {urlsplit(settings.marketplace_url).hostname or ""}
     named: FileSource | LocalFile | Source = local or understand(text, marketplace_hosts=hosts)
-    if isinstance(named, LocalFile):
-        named = FileSource(_path(named.path, folder))
     sha256 = sha256 or arguments.sha256
     if sha256 and not (isinstance(named, Source) and named.url):
         _refuse("--sha256", "is for a plugin from a web address", hint="Check a file with sha256sum yourself.")
+    if isinstance(named, Source):
+        spec = spec_of(named, arguments, sha256=sha256)
+        return Wish(text=text, spec=spec, source=source_of(spec.source, settings))
     # A file of this machine has no place in a task; the address in its stead is never asked for.
-    asked = (
-        named if isinstance(named, Source) else Source(type=SourceType.URL, url=UrlSpec(url="http://localhost/file"))
-    )
-    spec = spec_of(asked, arguments, sha256=sha256)
-    return Wish(text=text, spec=spec, source=source_of(spec.source, settings) if asked is named else named)
+    placeholder = Source(type=SourceType.URL, url=UrlSpec(url="http://localhost/file"))
+    file = FileSource(_path(named.path, folder)) if isinstance(named, LocalFile) else named
+    return Wish(text=text, spec=spec_of(placeholder, arguments, sha256=None), source=file)
 
 
 def spec_of(source: Source, arguments: argparse.Namespace, *, sha256: str | None) -> Spec:
