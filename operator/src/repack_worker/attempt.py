@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,17 @@ class Attempt:
     store: ArtifactStore
     journal: Journal
     folder: Path
+    fetcher: Fetcher | None = None
+    """Shared by several attempts, which then fetch nothing twice; one of its own when absent."""
+    on_work: Callable[[Work], None] = lambda _work: None
+    """Called with all that is known of the work when it has been done."""
 
     async def run(self) -> WorkResult:
         """Run all stages and return the result; failures are results too, with reason, message and hint."""
-        async with Fetcher(self.settings) as fetcher:
+        async with contextlib.AsyncExitStack() as stack:
+            fetcher = self.fetcher
+            if fetcher is None:
+                fetcher = await stack.enter_async_context(Fetcher(self.settings))
             work = Work(
                 spec=self.spec,
                 settings=self.settings,
@@ -53,6 +60,7 @@ class Attempt:
                     ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
+        self.on_work(work)
         return WorkResult(
             ok=True,
             plugin=work.the_plugin.info,

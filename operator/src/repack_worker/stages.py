@@ -2,6 +2,7 @@
 
 import asyncio
 import tomllib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from repack_contract.reasons import Reason
 from repack_contract.task import Artifact, PlanTarget
 from repack_contract.task import Plan as PlanStatus
 from repack_worker.archive import Limits, invalid, pack, sha256_of, unpack
+from repack_worker.hints import hints_of
 from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.lock import LOCK, plan_from_lock
@@ -21,7 +23,7 @@ from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
 from repack_worker.resolve import resolve
 from repack_worker.rewrite import kept_bytes, package_name, requirements_text, rewritten
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, VerifyLevel
 from repack_worker.threads import in_thread
 from repack_worker.verify import Bench, verify
 from repack_worker.wheels import WheelCache
@@ -37,6 +39,8 @@ async def fetch(work: Work) -> None:
     check_supported(work.spec)
     settings, incoming = work.settings, work.folder / "incoming"
     incoming.mkdir()
+    for url in work.indexes:  # uv asks them itself, so they are looked at before
+        await work.fetcher.check_address(url)
     work.fetched = await work.source.fetch(
         incoming, fetcher=work.fetcher, journal=work.journal, limit=settings.max_plugin_bytes
     )
@@ -69,6 +73,10 @@ async def plan(work: Work) -> None:
             work.journal.say(warning, "warning")
         if not work.spec.dry_run:
             _check_size(work, _unpacked_size(work.the_plugin, chosen))
+    names = {wheel.name for target in work.targets if target.plan for wheel in target.plan.wheels}
+    work.warnings.extend(await in_thread(hints_of, work.the_plugin, names))
+    for hint in work.warnings:
+        work.journal.say(hint, "warning")
 
 
 async def _plan_for(work: Work, platform: Platform) -> Plan:
@@ -182,6 +190,8 @@ async def prove(work: Work) -> None:
         say=journal.say,
         doing=journal.doing,
     )
+    if settings.verify_level is VerifyLevel.FULL:
+        journal.say("This version verifies at the level standard only", "warning")
     limits = Limits(entries=settings.max_entries * 2, total_bytes=settings.max_package_bytes * 2)
     for target in work.targets:
         assert target.package is not None  # noqa: S101 - the order of the stages
@@ -241,6 +251,10 @@ def report_of(work: Work, target: TargetWork, sha256: str) -> dict[str, Any]:
     }
 
 
+def _warnings(plans: Sequence[Plan]) -> Iterator[str]:
+    return (warning for plan in plans for warning in plan.warnings)
+
+
 def plan_status(work: Work) -> PlanStatus:
     """Return what a dry run tells: `status.plan`."""
     plans = [target.plan for target in work.targets if target.plan]
@@ -251,7 +265,7 @@ def plan_status(work: Work) -> PlanStatus:
         packages=len(wheels),
         download_bytes=sum(wheel.size_bytes or 0 for wheel in wheels),
         builds=0,
-        warnings=[warning[:256] for plan in plans for warning in plan.warnings][:16] or None,
+        warnings=[text[:256] for text in dict.fromkeys((*work.warnings, *_warnings(plans)))][:16] or None,
         targets=[PlanTarget(arch=arch, size_bytes=size, over_limit=size > limit) for arch, size in sizes.items()],
     )
 

@@ -22,7 +22,6 @@ class WheelCache:
     def __init__(self, folder: Path, *, fetcher: Fetcher, connections: int) -> None:
         self._folder, self._fetcher = folder, fetcher
         self._slots = asyncio.Semaphore(connections)
-        self._flights: dict[str, asyncio.Lock] = {}
 
     async def collect(
         self, wheels: Sequence[Wheel], *, index: str | None, on_bytes: Callable[[int], None],
@@ -51,7 +50,7 @@ class WheelCache:
         on_wheel: Callable[[Wheel, bool], None],
     ) -> Path:  # fmt: skip
         path = self._folder / wheel.sha256 / wheel.filename
-        async with self._flights.setdefault(wheel.sha256, asyncio.Lock()), self._slots:
+        async with self._fetcher.flight(wheel.sha256), self._slots:
             if await in_thread(_is_right, path, wheel):
                 on_bytes(path.stat().st_size)
                 on_wheel(wheel, False)  # noqa: FBT003 - the callback's one flag

@@ -42,6 +42,8 @@ class Work:
     targets: list[TargetWork] = field(default_factory=list)
     fetched: Fetched | None = None
     plugin: Plugin | None = None
+    warnings: list[str] = field(default_factory=list)
+    """What no target alone is to be told of: above all what the plugin will want from the network when it runs."""
     artifacts: list[Artifact] = field(default_factory=list)
     seconds: dict[Stage, float] = field(default_factory=dict)
 

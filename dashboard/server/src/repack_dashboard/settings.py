@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     retention_seconds: float = Field(default=86400.0, ge=0)
     """Seconds that files stay after their task was deleted, and uploads that no task names; a day of regret."""
 
-    sources: list[SourceType] = Field(default_factory=lambda: [SourceType.URL, SourceType.UPLOAD])
+    sources: list[SourceType] = Field(default_factory=lambda: list(SourceType))
     """Kinds of source that the workers of this installation can fetch; the page offers these."""
     targets: list[Arch] = Field(default_factory=lambda: [Arch.AMD64])
     """Targets that the workers of this installation can make; the page offers these."""

@@ -201,9 +201,9 @@ def derived_name(spec: Spec, upload_name: str | None) -> str:
     """Return the name that a task gets from its source."""
     source = spec.source
     if source.marketplace is not None:
-        text = f"{source.marketplace.name}-{source.marketplace.version}"
+        text = f"{source.marketplace.name}-{source.marketplace.version or 'latest'}"
     elif source.github is not None:
-        text = PurePosixPath(source.github.asset).stem
+        text = PurePosixPath(source.github.asset or source.github.repo).name.removesuffix(".difypkg")
     elif source.url is not None:
         text = PurePosixPath(unquote(urlsplit(source.url.url).path)).name.removesuffix(".difypkg")
     else:

@@ -570,12 +570,18 @@ export interface components {
          * @description An asset of a GitHub release.
          */
         GitHubSource: {
-            /** Asset */
-            asset: string;
+            /**
+             * Asset
+             * @description absent: the release's only .difypkg
+             */
+            asset?: string | null;
             /** Repo */
             repo: string;
-            /** Tag */
-            tag: string;
+            /**
+             * Tag
+             * @description absent: the latest release, looked up when the task runs
+             */
+            tag?: string | null;
         };
         /**
          * GoAway
@@ -800,8 +806,11 @@ export interface components {
             author: string;
             /** Name */
             name: string;
-            /** Version */
-            version: string;
+            /**
+             * Version
+             * @description absent: the latest one, looked up when the task runs
+             */
+            version?: string | null;
         };
         /**
          * Metadata
