@@ -134,6 +134,13 @@ class Observed:
         exist = {uid_of(body) for body in listed}
         return [body for uid, body in self._bodies(resource) if uid in known_before and uid not in exist]
 
+    def count(self, resource: Resource) -> int:
+        """Return the number of objects of a kind that are kept."""
+        if resource == TASKS:
+            return len(self._tasks)
+        groups = self._jobs.values() if resource == JOBS else self._pods.values()
+        return sum(len(group) for group in groups)
+
     def uids(self, resource: Resource) -> frozenset[str]:
         """Return the uids of all objects of a kind that we believe to exist."""
         return frozenset(uid for uid, _ in self._bodies(resource))

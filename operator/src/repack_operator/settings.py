@@ -67,6 +67,21 @@ class Settings(BaseSettings):
     probe_seconds: float = Field(default=30.0, gt=0)
     """Seconds of silence after which the API server is asked for a sign of life; readiness is lost after three."""
 
+    leader_election: bool = False
+    """Elect a leader among replicas by a Lease. Without it run one replica, and replace it by `Recreate`."""
+    lease_name: str = "dify-repack-operator"
+    """Name of the Lease."""
+    lease_namespace: str | None = None
+    """Namespace of the Lease; that of the Pod we run in when None."""
+    identity: str | None = None
+    """Who holds the Lease, for people who read it; the host's name when None. Something random is added."""
+    lease_seconds: int = Field(default=15, ge=1)
+    """Others take over when the Lease was not renewed for so long."""
+    lease_renew_seconds: float = Field(default=10.0, gt=0)
+    """A leader that could not renew the Lease for so long stops writing; less than `lease_seconds`."""
+    lease_retry_seconds: float = Field(default=2.0, gt=0)
+    """Seconds between two renewals, and between two looks of a follower; less than `lease_renew_seconds`."""
+
     worker_image: str = "dify-repack-worker:latest"
     """Image of the workers; pin it by digest in production."""
     worker_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
@@ -124,4 +139,10 @@ class Settings(BaseSettings):
     def _has_a_default_profile(self) -> Self:
         if DEFAULT_PROFILE not in self.profiles:
             raise ValueError(f"profiles must have one named {DEFAULT_PROFILE!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _renews_in_time(self) -> Self:
+        if not self.lease_retry_seconds < self.lease_renew_seconds < self.lease_seconds:
+            raise ValueError("lease_retry_seconds < lease_renew_seconds < lease_seconds must hold")
         return self
