@@ -19,7 +19,6 @@ from repack_operator.outcome import Outcome, over
 from repack_operator.sightings import JobSeen, PodSeen
 from repack_operator.situation import (
     NOTHING,
-    POSITION_SECONDS,
     CreateJob,
     Decision,
     DeleteJob,
@@ -269,9 +268,9 @@ def _retry_at(seen: Situation) -> datetime:
 
 def _queue(seen: Situation) -> Decision:
     slot = seen.slot
-    message = f"Position {slot.position} in the queue: all {slot.total} slots are in use."
+    message = f"Position {slot.position} in the queue: {slot.why}."
     waiting = _wait(seen, Phase.QUEUED, "Queued", message)
-    later = seen.now + timedelta(seconds=POSITION_SECONDS)
+    later = seen.now + timedelta(seconds=slot.again_seconds)
     if waiting.status is None and seen.task.phase is Phase.QUEUED and seen.task.status.reason == "Queued":
         shown = next((c.message for c in seen.task.status.conditions or [] if c.type == "Admitted"), None)
         status = with_queue_position(seen.task, message, seen.now) if shown != message else None

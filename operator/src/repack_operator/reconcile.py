@@ -59,7 +59,7 @@ class Reconciler:
     ) -> None:
         self.observed = Observed()
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
-        self.slots = Slots(self.observed, total=settings.max_concurrent, clock=clock)
+        self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
         self._settings = settings
@@ -80,8 +80,8 @@ class Reconciler:
             return
         if resource == TASKS:
             self._tell(body, deleted=deleted)
-        self.queue.add(key)
-        if self.slots.waiting and (resource == JOBS or deleted):
+        self.queue.add(key, urgent=resource != TASKS)
+        if resource == JOBS or deleted:
             self.admit()
 
     def _tell(self, body: Object, *, deleted: bool) -> None:
@@ -94,9 +94,14 @@ class Reconciler:
             self.outbox.seen(body)
 
     def admit(self) -> None:
-        """Have the tasks looked at for which there is a slot now."""
-        for key in self.slots.next_keys():
-            self.queue.add(key)
+        """Have the task looked at that goes next, where there is a slot for it; the others follow one by one."""
+        key = self.slots.next_key()
+        if key is None:
+            return
+        if seconds := self.slots.hold_seconds:
+            self.queue.add_after(key, seconds)
+        else:
+            self.queue.add(key, urgent=True)
 
     def enter_queue(self) -> None:
         """Put every task that has not begun into the queue, so that the first slots go by rank, not by chance."""
@@ -155,6 +160,7 @@ class Reconciler:
             if body is None:
                 self.slots.leave(key)
                 self.queue.forget(key)
+                self.admit()
                 return
             task, decision = self._decide(key, body, looked_for=looked_for)
             if decision.wake_at is not None:
@@ -181,7 +187,7 @@ class Reconciler:
             now=self._now(),
             jobs=self.observed.jobs_of(uid),
             pods=self.observed.pods_of(uid),
-            slot=self.slots.ask(key, task) if uid not in self.observed.tasks_with_live_jobs() else Slot(free=False),
+            slot=self.slots.ask(key, task) if self._may_start(task) else Slot(free=False),
             refusal=self._refusals.get(uid),
             looked_for=looked_for,
             default_ttl_seconds=self._settings.default_ttl_seconds,
@@ -189,11 +195,18 @@ class Reconciler:
         )
         final = task.phase is not None and task.phase.is_final
         decision = unreadable(seen, complaint) if complaint and not final else decide(seen)
-        if not decision.queued:
-            self.slots.leave(key)  # it runs, rests, or has ended
         if any(isinstance(action, CreateJob) for action in decision.actions):
             self.slots.reserve(key, uid)
+        elif not decision.queued:
+            self.slots.leave(key)  # it runs, rests, or has ended
+        self.admit()
         return task, decision
+
+    def _may_start(self, task: RepackageTask) -> bool:
+        """Tell whether the task could need a slot; whether it really does is for `decide` to say."""
+        ended = task.phase is not None and task.phase.is_final
+        wanted = task.spec.desired_state is DesiredState.ACTIVE and not ended
+        return wanted and task.metadata.uid not in self.observed.tasks_with_live_jobs()
 
     async def _carry_out(self, key: Key, task: RepackageTask, decision: Decision) -> None:
         """A Job is made before the status is written, and deleted after."""
@@ -214,11 +227,11 @@ class Reconciler:
             refusal = await self._performer.perform(task, action, now=self._now())
         finally:
             self.slots.release(uid)
+            self.admit()
         if refusal is None:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
-            self.admit()
 
     async def _write(self, key: Key, task: RepackageTask, status: Status) -> bool:
         """Write a status; False where the task had changed meanwhile and must be looked at anew."""

@@ -20,7 +20,10 @@ class Slot:
     free: bool
     position: int = 0
     """Coarse place in the queue, from 1."""
-    total: int = 0
+    why: str = ""
+    """What keeps the task from starting, such as `all 4 slots are in use`."""
+    again_seconds: float = POSITION_SECONDS
+    """When the place is worth another look."""
 
 
 @dataclass(frozen=True)
