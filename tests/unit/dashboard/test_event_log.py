@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from builders import a_task
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
-from repack_dashboard.eventlog import Bounds, Draft, Entry, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds, Draft, Entry
 from repack_dashboard.frames import payload_of
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -50,7 +51,7 @@ def decoded(frame: bytes) -> dict[str, Any]:
 def test_seq_counts_per_task_and_gseq_over_all() -> None:
     log, _ = a_log()
     seen: list[Entry] = []
-    log.listen(seen.append)
+    log.listeners.entries.append(seen.append)
     append(log, a_draft("a"), a_draft("b"), a_draft("a"))
     assert [(entry.draft.uid, entry.seq, entry.gseq) for entry in seen] == [("a", 1, 1), ("b", 1, 2), ("a", 2, 3)]
     assert (log.head("a"), log.head("b"), log.head(None), log.head("nobody")) == (2, 1, 3, 0)
@@ -147,7 +148,7 @@ def test_any_interleaving_leaves_every_client_with_the_fold_of_the_log_or_a_decl
         if step == "publish":
             truth[what] = number
             live: list[Entry] = []
-            log.listen(live.append)
+            log.listeners.entries.append(live.append)
             append(log, a_draft(what, tick=number))
             for index in connected:
                 clients[index].take(decoded(live[-1].frame))
