@@ -1,4 +1,4 @@
-"""Autobahn|Testsuite against our WebSocket protocol class, set up as the dashboard does it, with an endpoint that echoes.
+"""Autobahn|Testsuite against our WebSocket protocol class, set up as the dashboard does it, on an endpoint that echoes.
 
 Usage: python scripts/autobahn.py [--cases 1.* 2.* ...] [--compress] [--write FILE]
 
@@ -163,8 +163,9 @@ def as_markdown(found: dict[str, dict[str, Any]]) -> str:
 <!-- Written by `make autobahn`. Do not edit. -->
 
 **{len(found) - len(bad)} of {len(found)} cases pass.** Run {datetime.now(UTC):%Y-%m-%d} with
-autobahntestsuite 25.10.1 against the dashboard's protocol class (`repack_dashboard.protocol.TaskWebSocket`), set up by the dashboard's own `make_server` with its default
-settings, and an endpoint that echoes; uvicorn {version("uvicorn")}, websockets {version("websockets")}, \
+autobahntestsuite 25.10.1 against the dashboard's protocol class (`repack_dashboard.protocol.TaskWebSocket`), set up by
+the dashboard's own `make_server` with its default settings, and an endpoint that echoes; uvicorn
+{version("uvicorn")}, websockets {version("websockets")}, \
 CPython {".".join(map(str, sys.version_info[:3]))}.
 
 The cases 6.4.* (fail in the middle of a frame, which the suite itself calls optional) are left out, and so are 9.*

@@ -115,8 +115,8 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def offer(self, frame: bytes, *, key: str | None = None) -> bool:
         """Write the frame, or queue it while the client does not read."""
-        if self.conn.state is not State.OPEN:
-            return True  # it is ending, and its route will notice
+        if self._is_ending:
+            return True  # its route will notice
         if not self._is_paused:
             self.transport.write(packed(frame) if self._packs else frame)
             return True
@@ -124,7 +124,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def burst(self, frames: list[bytes]) -> None:
         """Write a replay or a snapshot."""
-        if self.conn.state is not State.OPEN:
+        if self._is_ending:
             return
         if self._is_paused:
             self._queue().add_burst(frames)
@@ -188,7 +188,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Write what was queued."""
         super().resume_writing()
         self._is_paused = False
-        if self._backlog is not None and self.conn.state is State.OPEN:
+        if self._backlog is not None and not self._is_ending:
             backlog, self._backlog = self._backlog, None
             self._coalesced += backlog.coalesced
             self._write_all(backlog.take())
@@ -211,13 +211,18 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         super().shutdown()
         self.loop.call_later(2.0, self._abort)
 
+    @property
+    def _is_ending(self) -> bool:
+        """Tell whether nothing may be written now. Of a lost line only the transport knows; uvloop's raises then."""
+        return self.conn.state is not State.OPEN or self.transport.is_closing()
+
     def _open_line(self) -> None:
         """Let a fan-out write to the transport itself, while the connection is open and the client keeps up.
 
         Nothing is checked then, so whatever ends or pauses the connection closes the line again.
         """
         self._close_line()
-        if self.conn.state is not State.OPEN or self._is_paused or self.transport.is_closing():
+        if self._is_ending or self._is_paused:
             return
         if self._packs:
             self.line.write_packed = self.transport.write
@@ -231,7 +236,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         self.transport.writelines([packed(frame) for frame in frames] if self._packs else frames)
 
     def _close(self, code: int, reason: str, *, seconds: float) -> None:
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self._is_ending:
             return
         self._close_line()
         if self._backlog is not None:
