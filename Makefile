@@ -78,6 +78,14 @@ bench: setup ## Print benchmarks as ratios against a peer
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
 
+.PHONY: autobahn
+autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSocket class and write docs/autobahn.md
+	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
+
+.PHONY: soak
+soak: setup ## Ten minutes of churn and faults, then a storm of 5,000 clients that come back; writes docs/soak.md
+	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py
