@@ -15,49 +15,56 @@ RUN npm ci --no-audit --no-fund --loglevel=error
 COPY dashboard/web ./
 RUN npm run --silent build
 
-# --- Python: tools, then one environment per image --------------------------------------------------------------------
+# --- Python: tools, our wheel, then one environment per image ----------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS tools
-ENV UV_LINK_MODE=copy UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV UV_LINK_MODE=copy UV_NO_CACHE=1 VIRTUAL_ENV=/opt/dify-repack SITE=/opt/dify-repack/lib/python3.12/site-packages
 WORKDIR /src
 COPY images/build.lock images/
-RUN python -m pip install --quiet --require-hashes -r images/build.lock
+RUN python -m pip install --quiet --no-cache-dir --root-user-action=ignore --disable-pip-version-check \
+      --require-hashes -r images/build.lock
+
+FROM tools AS wheel
 COPY pyproject.toml README.md LICENSE ./
 COPY operator/src operator/src
 COPY dashboard/server/src dashboard/server/src
 RUN uv build --quiet --wheel --no-build-isolation --out-dir /dist
 
+# Each: what the lock says, then our code without the parts that another image runs; both compiled.
 FROM tools AS operator-environment
 COPY images/operator.lock images/slim_kubernetes.py images/
-RUN uv venv --quiet /opt/dify-repack \
- && export VIRTUAL_ENV=/opt/dify-repack site=/opt/dify-repack/lib/python3.12/site-packages \
+RUN uv venv --quiet $VIRTUAL_ENV \
  && uv pip install --quiet --require-hashes -r images/operator.lock \
- && uv pip install --quiet --no-deps /dist/*.whl \
- && rm -r $site/repack_worker $site/repack_dashboard $site/repack_local /opt/dify-repack/bin/dify-repack \
- && python images/slim_kubernetes.py $site \
- && /opt/dify-repack/bin/python -c "import repack_operator.__main__" \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $site
+ && python images/slim_kubernetes.py $SITE \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE
+COPY --from=wheel /dist /dist
+RUN uv pip install --quiet --no-deps /dist/*.whl \
+ && rm -r $SITE/repack_worker $SITE/repack_dashboard $SITE/repack_local $VIRTUAL_ENV/bin/dify-repack \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE/repack_* \
+ && $VIRTUAL_ENV/bin/python -c "import repack_operator.__main__"
 
 FROM tools AS worker-environment
 COPY images/worker.lock images/
-RUN uv venv --quiet /opt/dify-repack \
- && export VIRTUAL_ENV=/opt/dify-repack site=/opt/dify-repack/lib/python3.12/site-packages \
+RUN uv venv --quiet $VIRTUAL_ENV \
  && uv pip install --quiet --require-hashes -r images/worker.lock \
- && uv pip install --quiet --no-deps /dist/*.whl \
- && rm -r $site/repack_operator $site/repack_dashboard $site/repack_local $site/repack_kube \
-      /opt/dify-repack/bin/dify-repack /opt/dify-repack/bin/uvx \
- && /opt/dify-repack/bin/python -c "import repack_worker.__main__, uv; uv.find_uv_bin()" \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $site
+ && rm $VIRTUAL_ENV/bin/uvx \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE
+COPY --from=wheel /dist /dist
+RUN uv pip install --quiet --no-deps /dist/*.whl \
+ && rm -r $SITE/repack_operator $SITE/repack_dashboard $SITE/repack_local $SITE/repack_kube $VIRTUAL_ENV/bin/dify-repack \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE/repack_* \
+ && $VIRTUAL_ENV/bin/python -c "import repack_worker.__main__, uv; uv.find_uv_bin()"
 
 FROM tools AS dashboard-environment
 COPY images/dashboard.lock images/slim_kubernetes.py images/
-RUN uv venv --quiet /opt/dify-repack \
- && export VIRTUAL_ENV=/opt/dify-repack site=/opt/dify-repack/lib/python3.12/site-packages \
+RUN uv venv --quiet $VIRTUAL_ENV \
  && uv pip install --quiet --require-hashes -r images/dashboard.lock \
- && uv pip install --quiet --no-deps /dist/*.whl \
- && rm -r $site/repack_operator $site/repack_worker $site/repack_local /opt/dify-repack/bin/dify-repack \
- && python images/slim_kubernetes.py $site \
- && /opt/dify-repack/bin/python -c "import repack_dashboard.__main__" \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $site
+ && python images/slim_kubernetes.py $SITE \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE
+COPY --from=wheel /dist /dist
+RUN uv pip install --quiet --no-deps /dist/*.whl \
+ && rm -r $SITE/repack_operator $SITE/repack_worker $SITE/repack_local $VIRTUAL_ENV/bin/dify-repack \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE/repack_* \
+ && $VIRTUAL_ENV/bin/python -c "import repack_dashboard.__main__"
 
 # --- what all images share --------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base
