@@ -64,6 +64,16 @@ generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files
 lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --upgrade pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory image-locks
+
+.PHONY: image-locks
+image-locks: $(VENV)/.ready ## Take from requirements.lock what each image installs, into images/*.lock
+	@for part in operator worker dashboard; do \
+	  $(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra $$part --generate-hashes \
+	    --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
+	done
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --constraint images/worker.lock images/build.in -o images/build.lock
 
 .PHONY: e2e
 e2e: setup ## Run the conformance and cluster tests against the cluster that KUBECONFIG names

@@ -1,4 +1,4 @@
-"""Write, or check, every generated file of the Python side: CRD, OpenAPI, and the tables of README.md.
+"""Write, or check, every generated file of the Python side: CRD, OpenAPI, chart, and the tables of READMEs.
 
 `make generate` calls it with --write and then lets openapi-typescript write the TypeScript types; a test of
 `make test` calls `stale_files`, so that a forgotten `make generate` is an error with a name.
@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
+from chartgen import files as chart
 from repack_contract.reasons import REASONS, Retry
 from repack_contract.schema import generated_files as contract_files
 from repack_dashboard.openapi import text as openapi_text
@@ -79,7 +80,7 @@ def between_markers(text: str, name: str, content: str) -> str:
     before, found_start, rest = text.partition(start)
     _, found_end, after = rest.partition(end)
     if not found_start or not found_end:
-        raise SystemExit(f"README.md lacks the markers {start} and {end}")
+        raise SystemExit(f"the README lacks the markers {start} and {end}")
     return f"{before}{start}\n{content}\n{end}{after}"
 
 
@@ -89,8 +90,11 @@ def generated_files() -> dict[Path, str]:
     text = readme.read_text(encoding="utf-8")
     text = between_markers(text, "reasons", reasons_table())
     text = between_markers(text, "settings", settings_tables())
+    chart_readme = ROOT / chart.CHART / "README.md"
     return {
         **contract_files(ROOT),
+        **chart.files(ROOT),
+        chart_readme: between_markers(chart_readme.read_text(encoding="utf-8"), "values", chart.table()),
         ROOT / "dashboard/web/src/api/openapi.json": openapi_text(),
         readme: text,
     }

@@ -92,6 +92,13 @@ class Settings(BaseSettings):
     """Command of the workers' container."""
     worker_env: dict[str, str] = Field(default_factory=dict)
     """Further environment of the workers, such as `REPACK_*` settings, proxies, a default package index."""
+    worker_env_from_secrets: list[str] = Field(default_factory=list)
+    """Names of Secrets in the task's namespace whose keys become further environment of the workers, such as
+    `REPACK_INDEX_URL` or `HTTPS_PROXY` with a password."""
+    worker_ca_config_map: str | None = None
+    """ConfigMap in the task's namespace with the certificates that workers trust, in place of the image's own."""
+    worker_ca_key: str = "ca.crt"
+    """Key of the certificates in it."""
     worker_service_account: str | None = None
     """Service account of the workers; it needs no rights. None takes the namespace's default one."""
     profiles: dict[str, Profile] = Field(default_factory=lambda: {DEFAULT_PROFILE: Profile()})
