@@ -12,9 +12,9 @@ seen for certain. Whenever the log is not the one that was followed, `begins` is
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -43,6 +43,7 @@ TRIM_SECONDS = 30.0
 PORTION = 100
 """Events taken in one go; about 10 ms, after which the event loop gets its turn."""
 FAULTS = (RedisError, OSError, TimeoutError)
+Answer = TypeVar("Answer")
 Streams = list[tuple[bytes, list[tuple[EventId, Fields]]]]
 """What XREAD answers: the name of each stream with what is new in it."""
 
@@ -63,7 +64,7 @@ def connect(url: str) -> Redis:
             protocol=2,
             max_connections=16,
             timeout=ANSWER_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
+            socket_timeout=None,  # `_answer` bounds it: the client's own way loses cancellations before Python 3.12
             socket_connect_timeout=2.0,
             retry=Retry(NoBackoff(), 0),  # a connection that broke may lead to another Redis now: we look first
         )
@@ -140,11 +141,9 @@ class RedisLog:
     async def tell(self, note: Note) -> None:
         """Write a note for all replicas, this one too. Raises `LogUnavailableError`."""
         self.check()
+        arguments: list[str | int] = [note.model_dump_json(exclude_none=True), NOTE_SECONDS]
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._tell_script(
-                    keys=[self._notes_key], args=[note.model_dump_json(exclude_none=True), NOTE_SECONDS]
-                )
+            await _answer(self._tell_script(keys=[self._notes_key], args=arguments))
         except FAULTS as error:
             raise LogUnavailableError(_sentence(error)) from error
 
@@ -200,13 +199,15 @@ class RedisLog:
     async def _find(self) -> tuple[str, int]:
         arguments: list[str | int | bytes] = [secrets.token_hex(6), self.epoch, self._ring.gseq, self._mark]
         keys = [self._log_key, self._events_key, self._gone_key, self._notes_key]
-        epoch, gseq = await self._attach_script(keys=keys, args=arguments)
+        epoch, gseq = await _answer(self._attach_script(keys=keys, args=arguments))
         return epoch.decode(), int(gseq)
 
     async def _goes_on(self, gseq: int) -> bool:
         """Tell whether the stream still holds the event after the last one that we took."""
         following = event_id(self._ring.gseq + 1)
-        return gseq == self._ring.gseq or bool(await self._redis.xrange(self._events_key, following, following))
+        if gseq == self._ring.gseq:
+            return True
+        return bool(await _answer(self._redis.xrange(self._events_key, following, following)))
 
     async def _begin(self, epoch: str) -> None:
         """Load everything that Redis keeps, and tell the listeners that what they knew is void."""
@@ -215,7 +216,7 @@ class RedisLog:
             pipe.xrevrange(self._events_key, count=self._bounds.events)
             pipe.xrevrange(self._notes_key, count=1)
             pipe.time()
-            hash_, newest_first, notes, (seconds, micros) = await pipe.execute()
+            hash_, newest_first, notes, (seconds, micros) = await _answer(pipe.execute())
         kept, events = Kept.of(hash_), list(reversed(newest_first))
         if kept.epoch != epoch:
             raise _OtherLogError
@@ -240,8 +241,7 @@ class RedisLog:
                 self._events_key: event_id(self._ring.gseq),
                 self._notes_key: self._notes_at,
             }
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._redis.xread(places, count=PORTION, block=int(IDLE_SECONDS * 1000))
+            answer = await _answer(self._redis.xread(places, count=PORTION, block=int(IDLE_SECONDS * 1000)))
             found = dict(cast("Streams", answer))
             self._take_events(found.get(self._events_key.encode(), []))
             self._take_notes(found.get(self._notes_key.encode(), []))
@@ -279,7 +279,8 @@ class RedisLog:
             return
         self._trimmed_at = now
         self._ring.expire()
-        await self._redis.xtrim(self._events_key, minid=event_id(self._ring.oldest), approximate=False)
+        oldest = event_id(self._ring.oldest)
+        await _answer(self._redis.xtrim(self._events_key, minid=oldest, approximate=False))
 
     async def _heard(self, gseq: int) -> None:
         """Wait until the event with this number was taken here. Raises `LogUnavailableError` where that fails."""
@@ -308,6 +309,12 @@ class RedisLog:
         self._state = LogState("redis", is_live=False, detail=detail)
         self._live.clear()
         self._fail_waiting(detail)
+
+
+async def _answer(asked: Awaitable[Answer]) -> Answer:
+    """Return the answer of Redis. Raises `TimeoutError` where it does not come."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return await asked
 
 
 def _script(name: str) -> str:
