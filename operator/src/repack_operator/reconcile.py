@@ -16,7 +16,7 @@ from repack_contract.events import ProgressDigest
 from repack_contract.phases import Phase
 from repack_contract.task import DesiredState, ProgressCopy, RepackageTask, Status
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError, UnavailableError
+from repack_kube.errors import ForbiddenError, KubeError, UnavailableError
 from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
 from repack_operator.actions import Performer, is_permanent
 from repack_operator.decide import decide, unreadable
@@ -62,6 +62,8 @@ class Reconciler:
         self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
+        self.on_refusal: Callable[[], None] = lambda: None
+        """Called when the API server said that we may not do something."""
         self._settings = settings
         self._metrics = metrics
         self._performer = Performer(cluster, self.observed, settings)
@@ -143,6 +145,8 @@ class Reconciler:
                 level = log.error if is_permanent(error) else log.warning
                 level("the API server did not do it", task="/".join(key), error=error.message, again_seconds=again)
                 self._metrics.reconciles.labels("error").inc()
+                if isinstance(error, ForbiddenError):
+                    self.on_refusal()
             except Exception:
                 log.exception("a fault of the operator", task="/".join(key), again_seconds=self.queue.retry(key))
                 self._metrics.reconciles.labels("fault").inc()
