@@ -51,6 +51,11 @@ def _being_deleted(seen: Situation) -> Decision | None:
     return NOTHING if seen.task.metadata.deletion_timestamp is not None else None
 
 
+def _perhaps_made(seen: Situation) -> Decision | None:
+    """Ask whether the Job exists whose creation was not answered; until that is known it holds its slot."""
+    return Decision(actions=(LookFor(seen.attempt + 1),)) if seen.unsure else None
+
+
 def _after_the_end(seen: Situation) -> Decision | None:
     """Final is final. What still runs is stopped, and at its time the task itself goes."""
     if seen.task.phase is None or not seen.task.phase.is_final:
@@ -342,6 +347,7 @@ def _write(task: RepackageTask, change: Change) -> Decision:
 
 RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     _being_deleted,
+    _perhaps_made,
     _after_the_end,
     _leftovers,
     _vanished,

@@ -21,11 +21,13 @@ class Health:
     watching: bool = False
     standby: bool = False
     """Another replica leads; this one is ready to take over when it hears the API server."""
+    missing: tuple[str, ...] = ()
+    """Rights that the operator needs and does not have."""
     heard_at: float = float("-inf")
 
     def stand_by(self) -> None:
         """Another replica leads, or will."""
-        self.standby, self.synced, self.watching = True, False, False
+        self.standby, self.synced, self.watching, self.missing = True, False, False, ()
 
     def take_office(self) -> None:
         """This replica leads from now on."""
@@ -45,6 +47,8 @@ class Health:
         """Why the operator is not ready; empty when it is."""
         if self.standby:
             return self._silence if self.heard_at > float("-inf") else "the lease has not been read yet"
+        if self.missing:
+            return f"the operator may not {'; '.join(self.missing)}"
         if not self.synced:
             return "tasks, Jobs and Pods have not been listed yet"
         if not self.watching:

@@ -15,13 +15,14 @@ import structlog
 from repack_contract.naming import LABEL_TASK
 from repack_kube.access import Access
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError
+from repack_kube.errors import ForbiddenError, KubeError
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope
 from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source
 from repack_operator.handlers import make_registry, run_watches
 from repack_operator.health import Health
 from repack_operator.metrics import Metrics
 from repack_operator.reconcile import Reconciler, utc_now
+from repack_operator.rights import Rights
 from repack_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -68,6 +69,8 @@ class Program:
         self.at_rest = asyncio.Event()
         """Set when nothing is decided and written any more, at the end of `run`."""
         self._abdicates = False
+        self._rights = Rights(cluster, settings, self.health)
+        self.reconciler.on_refusal = self._rights.refused
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._relisted = asyncio.Event()
@@ -115,7 +118,13 @@ class Program:
 
     def _endless(self) -> list[Coroutine[Any, Any, None]]:
         parts = [self.reconciler.work() for _ in range(self._settings.workers)]
-        parts += [self._resync_for_ever(), self._probe_for_ever(), self._feel_the_lag(), self.reconciler.story.run()]
+        parts += [
+            self._rights.watch_over(),
+            self._resync_for_ever(),
+            self._probe_for_ever(),
+            self._feel_the_lag(),
+            self.reconciler.story.run(),
+        ]
         return [*parts, self._emitter.run()] if self._emitter is not None else parts
 
     async def _until(self, stopped: "asyncio.Task[Any]", parts: list[Coroutine[Any, Any, None]]) -> None:
@@ -134,6 +143,7 @@ class Program:
 
     async def _first_sync(self) -> None:
         """List everything once; decisions begin only then, so that no Job is missed."""
+        await self._rights.complete()
         attempt = 0
         while True:  # ends with the first success; run() gives it up when the process is to stop
             try:
@@ -187,6 +197,8 @@ class Program:
             await self.resync()
         except KubeError as error:
             log.warning("the comparison with the API server failed", error=error.message)
+            if isinstance(error, ForbiddenError):
+                self._rights.refused()
 
     async def _probe_for_ever(self) -> None:
         """Where nothing happens nothing is heard: then ask for a sign of life."""

@@ -16,7 +16,7 @@ from repack_contract.events import ProgressDigest
 from repack_contract.phases import Phase
 from repack_contract.task import DesiredState, ProgressCopy, RepackageTask, Status
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError
+from repack_kube.errors import ForbiddenError, KubeError, UnavailableError
 from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
 from repack_operator.actions import Performer, is_permanent
 from repack_operator.decide import decide, unreadable
@@ -62,12 +62,16 @@ class Reconciler:
         self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
+        self.on_refusal: Callable[[], None] = lambda: None
+        """Called when the API server said that we may not do something."""
         self._settings = settings
         self._metrics = metrics
         self._performer = Performer(cluster, self.observed, settings)
         self._clock = clock
         self._now = now
         self._refusals: dict[str, Refusal] = {}
+        self._unsure: set[str] = set()
+        """Uids of tasks whose Job was to be made when the API server did not answer; their slot stays reserved."""
         self._progress: dict[str, ProgressDigest] = {}
         self._copied_at: dict[str, float] = {}
 
@@ -90,6 +94,7 @@ class Reconciler:
             self.outbox.removed(body)
             for memory in (self._refusals, self._progress, self._copied_at):
                 memory.pop(uid, None)
+            self._settle(uid)
         else:
             self.outbox.seen(body)
 
@@ -140,6 +145,8 @@ class Reconciler:
                 level = log.error if is_permanent(error) else log.warning
                 level("the API server did not do it", task="/".join(key), error=error.message, again_seconds=again)
                 self._metrics.reconciles.labels("error").inc()
+                if isinstance(error, ForbiddenError):
+                    self.on_refusal()
             except Exception:
                 log.exception("a fault of the operator", task="/".join(key), again_seconds=self.queue.retry(key))
                 self._metrics.reconciles.labels("fault").inc()
@@ -190,6 +197,7 @@ class Reconciler:
             slot=self.slots.ask(key, task) if self._may_start(task) else Slot(free=False),
             refusal=self._refusals.get(uid),
             looked_for=looked_for,
+            unsure=uid in self._unsure,
             default_ttl_seconds=self._settings.default_ttl_seconds,
             profiles=frozenset(self._settings.profiles),
         )
@@ -215,6 +223,7 @@ class Reconciler:
                 await self._create(task, action)
             elif isinstance(action, LookFor):
                 await self._performer.perform(task, action, now=self._now())
+                self._settle(task.metadata.uid)
         if decision.status is not None and not await self._write(key, task, decision.status):
             return
         for action in decision.actions:
@@ -225,13 +234,23 @@ class Reconciler:
         uid = task.metadata.uid
         try:
             refusal = await self._performer.perform(task, action, now=self._now())
-        finally:
-            self.slots.release(uid)
-            self.admit()
+        except UnavailableError:
+            self._unsure.add(uid)  # it may have been made all the same
+            raise
+        except BaseException:
+            self._settle(uid)
+            raise
+        self._settle(uid)
         if refusal is None:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
+
+    def _settle(self, uid: str) -> None:
+        """It is known whether the Job exists: the slot that was held for it is its own, or free."""
+        self._unsure.discard(uid)
+        self.slots.release(uid)
+        self.admit()
 
     async def _write(self, key: Key, task: RepackageTask, status: Status) -> bool:
         """Write a status; False where the task had changed meanwhile and must be looked at anew."""

@@ -54,7 +54,7 @@ class Slots:
         self._queue = FairQueue(limits, now=lambda: now().timestamp())
         self._tokens = Tokens(rate=limits.starts_per_second, burst=limits.burst, clock=clock)
         self._reserved: dict[str, str] = {}
-        """Uid and namespace of tasks whose Job is being made."""
+        """Uid and namespace of tasks whose Job is being made, or was perhaps made."""
         self._told: dict[Key, tuple[float, int, str]] = {}
 
     @property
