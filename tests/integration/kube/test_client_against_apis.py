@@ -138,7 +138,17 @@ async def test_our_job_is_taken_whole(cluster: KubeCluster, namespace: str) -> N
 
     created = await cluster.create(JOBS, body)
 
-    assert created["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 19]
+    assert created["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"] == [
+        10,
+        11,
+        12,
+        13,
+        14,
+        15,
+        16,
+        18,
+        19,
+    ]
     assert created["spec"]["podReplacementPolicy"] == "Failed"
     assert created["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
     found = await cluster.list(JOBS, Scope(namespace, labels=LABEL_TASK))

@@ -53,7 +53,7 @@ def test_a_disruption_is_ignored_and_an_error_of_the_user_ends_the_job() -> None
     disruption, hopeless = the_job()["spec"]["podFailurePolicy"]["rules"]
 
     assert disruption["action"] == "Ignore"
-    assert hopeless["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 19]
+    assert hopeless["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 18, 19]
     assert the_job()["spec"]["podReplacementPolicy"] == "Failed"
     assert the_job()["spec"]["backoffLimit"] == 0
 
