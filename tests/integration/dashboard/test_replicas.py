@@ -9,6 +9,7 @@ import pytest
 
 from builders import a_task_object
 from fakes.redis_server import RedisServer, a_redis
+from fakes.reviews import Known, ReviewingApi
 from fakes.task_api import FakeTaskApi
 from running_dashboard import (
     SENDER,
@@ -181,6 +182,25 @@ async def test_a_log_that_is_lost_begins_anew_and_every_client_is_told(
     assert snapshot["data"][0]["data"]["progress"]["tick"] == 7
     assert acknowledged["instance"] != after["instance"]  # so that operator and workers send again what they have
     assert (event["gseq"], event["data"]["tick"]) == (snapshot["gseq"] + 1, 8)
+
+
+async def test_a_user_of_one_namespace_is_not_sent_away_for_good_when_the_log_is_lost(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    tasks = FakeTaskApi()
+    tasks.put(a_task_object(namespace="mine"))
+    cluster = ReviewingApi(tasks)
+    cluster.tokens = {"ann": Known("ann")}
+    cluster.allow("ann", "list", namespace="mine")
+    settings = {"auth_mode": "kubernetes", "auth_recheck_seconds": 0.05, "redis_url": redis_server.url}
+    ann = {"Authorization": "Bearer ann"}
+    async with (
+        a_dashboard(tmp_path, api=cluster, **settings) as dashboard,
+        dashboard.socket("/ws/tasks?v=1", additional_headers=ann) as socket,
+    ):
+        await messages(socket, 2)
+        lose(redis_server, "stream")
+        assert await close_code(socket) == 4010
 
 
 def lose(server: RedisServer, what: str) -> None:
