@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from logs import MEMORY, REDIS, Logs
 from measure import OURS, PEER, Batching, FanOut, Held, Path2Browser
 
 PACKAGES = ("uvicorn", "websockets", "uvloop", "fastapi", "starlette", "httptools")
@@ -23,6 +24,8 @@ class Report:
     fan_out: list[FanOut] = field(default_factory=list)
     batching: list[Batching] = field(default_factory=list)
     ingest: Path2Browser | None = None
+    logs: Logs | None = None
+    """None where there was no redis-server."""
     held: Held | None = None
 
 
@@ -33,6 +36,8 @@ def as_markdown(report: Report) -> str:
         parts += [_goals(report), _fan_out(report.fan_out), _batching(report.batching)]
     if report.ingest:
         parts.append(_ingest(report.ingest))
+    if report.logs:
+        parts.append(_logs(report.logs))
     if report.held:
         parts.append(_held(report.held))
     return "\n".join(parts)
@@ -67,6 +72,9 @@ def _goals(report: Report) -> str:
     if report.ingest:
         above = (report.ingest.stats.p99_us - report.ingest.loop_p99_us) / 1000
         rows.append(("Ingest to browser, p99 above the loop's own delay", f"{above:.1f} ms", "≤ 50 ms"))
+    if report.logs:
+        what = f"Full path with Redis Streams, to the last of {report.logs.clients:,} clients"
+        rows.append((what, f"{report.logs.last_ratio:.2f} × memory log", "printed"))
     if report.held:
         rows.append(("Memory per idle connection", f"{report.held.bytes_each / 1024:.1f} KiB", "≤ 32 KB"))
     return "## Goals\n\n" + _table(("What", "Measured", "Goal"), rows)
@@ -120,6 +128,26 @@ A sender in a process of its own reports progress over HTTP, {found.per_second} 
 the memory log and all settings as delivered (a tick of 20 ms).
 
 {_table(("", ""), rows)}"""
+
+
+def _logs(found: Logs) -> str:
+    rows = [
+        (
+            name,
+            f"{statistics.median(found.last[name]) * 1000:.2f}",
+            f"{statistics.median(found.cpu[name]) * 1000:.2f}",
+        )
+        for name in (MEMORY, REDIS)
+    ]
+    rows.append((f"{REDIS} × {MEMORY}", f"{found.last_ratio:.2f}", f"{found.cpu_ratio:.2f}"))
+    return f"""\
+## Event logs
+
+The full path of one event after another, each by itself: from a worker's progress, through the board and the log, to
+the last of {found.clients:,} clients. Redis is a redis-server on this machine that writes each event to its disk; its
+own CPU is not counted. What a replica does for an event that another one took is the same but for the writing.
+
+{_table(("log", "ms until the last client has it", "ms CPU of the dashboard"), rows)}"""
 
 
 def _held(found: Held) -> str:

@@ -153,6 +153,9 @@ async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal
         ({"REPACK_DASHBOARD_AUTH_MODE": "token"}, "needs a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_INGEST_TOKEN": "short"}, "a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_PORT": "seventy"}, "valid integer"),
+        ({"REPACK_DASHBOARD_REDIS_URL": "http://:hunter2@host"}, "must be redis"),
+        ({"REPACK_DASHBOARD_REDIS_URL": "redis://:hunter2/3@host:6379"}, "percent-encoded"),
+        ({"REPACK_DASHBOARD_REDIS_URL_FILE": "/nowhere/url"}, "cannot be read"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[str, str], sentence: str) -> None:
@@ -164,3 +167,4 @@ async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[
     assert program.returncode == 2
     assert sentence in text.decode()
     assert "Traceback" not in text.decode()
+    assert "hunter2" not in text.decode()
