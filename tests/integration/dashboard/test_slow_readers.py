@@ -128,6 +128,9 @@ async def test_one_stalled_reader_among_five_hundred_delays_none_of_them(tmp_pat
             await until(lambda: all(reader.tail.endswith(mark) for reader in readers), "all others have it", seconds=20)
             return mark
 
+        await tell()
+        for reader in readers:
+            reader.size = 0  # each hello has a name of its own
         while not stalled.sink.waiting:
             await tell()
         while stalled.close_code is None:
