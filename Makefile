@@ -93,7 +93,7 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
 
 .PHONY: soak
-soak: setup ## Ten minutes of churn and faults, then a storm of 5,000 clients that come back; writes docs/soak.md
+soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
 .PHONY: transcript

@@ -1,6 +1,7 @@
 """The WebSocket fan-out against a C loop over the same sockets, as ratios of alternating pairs of one run.
 
-Usage: python bench/realtime [--rounds N] [--hold CLIENTS --seconds S] [--only-logs CLIENTS] [--write FILE]
+Usage: python bench/realtime [--rounds N] [--hold CLIENTS --seconds S] [--only-logs CLIENTS] [--save FILE]
+       [--write FILE]
 
 The clients are a C program (epoll) in a process of its own; the peer is a C loop over `send()`. Both are compiled with
 `cc` into a temporary folder. Everything stays on 127.0.0.1.
@@ -20,10 +21,12 @@ import uvloop
 from load import Tools, compile_tools
 from logs import measure_logs
 from measure import measure_batching, measure_fan_out, measure_held, measure_ingest
-from report import Report, as_markdown
+from report import Report, as_markdown, save_held
 from servers import ours
 
 SIZES = [500, 2000, 5000]
+KEPT = Path(__file__).parents[2] / "docs" / "realtime-hold.json"
+"""What was held for ten minutes when that was last measured; see `--save`."""
 
 
 def main() -> None:
@@ -33,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=35.0, help="how long they are held (default: 35)")
     parser.add_argument("--only-hold", action="store_true", help="measure nothing else")
     parser.add_argument("--only-logs", type=int, metavar="CLIENTS", help="compare the event logs, and nothing else")
+    parser.add_argument("--save", type=Path, help="keep what was held in this file, which later reports show")
     parser.add_argument("--write", type=Path, help="write the tables to this file too")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -47,7 +51,9 @@ def main() -> None:
             print("bench-realtime is skipped: it needs a C compiler named cc (apt-get install gcc libc6-dev)")
             return
         report = uvloop.run(run(arguments, tools, Path(name)))
-    text = as_markdown(report)
+    if arguments.save and report.held:
+        save_held(report.held, arguments.save)
+    text = as_markdown(report, kept=KEPT)
     print(text)
     if arguments.write:
         arguments.write.write_text(text, encoding="utf-8")

@@ -1,13 +1,16 @@
 """The tables, as markdown, with the machine and the versions behind them."""
 
+import json
 import os
 import platform
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from load import Stats
 from logs import MEMORY, REDIS, Logs
 from measure import OURS, PEER, Batching, FanOut, Held, Path2Browser
 
@@ -29,8 +32,14 @@ class Report:
     held: Held | None = None
 
 
-def as_markdown(report: Report) -> str:
-    """Return the page."""
+def save_held(held: Held, file: Path) -> None:
+    """Keep what was held, with the day and the machine."""
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_processor()} with {os.cpu_count()} cores"
+    file.write_text(json.dumps({"measured": when, "held": asdict(held)}, indent=2) + "\n", encoding="utf-8")
+
+
+def as_markdown(report: Report, *, kept: Path | None = None) -> str:
+    """Return the page; `kept` is a file that `save_held` wrote, if it is there."""
     parts = [_head(report)]
     if report.fan_out:
         parts += [_goals(report), _fan_out(report.fan_out), _batching(report.batching)]
@@ -40,6 +49,8 @@ def as_markdown(report: Report) -> str:
         parts.append(_logs(report.logs))
     if report.held:
         parts.append(_held(report.held))
+    if kept is not None and kept.exists():
+        parts.append(_kept(json.loads(kept.read_text(encoding="utf-8"))))
     return "\n".join(parts)
 
 
@@ -150,8 +161,19 @@ own CPU is not counted. What a replica does for an event that another one took i
 {_table(("log", "ms until the last client has it", "ms CPU of the dashboard"), rows)}"""
 
 
-def _held(found: Held) -> str:
-    rows = [
+def _kept(saved: dict[str, Any]) -> str:
+    found = Held(**{**saved["held"], "stats": Stats(**saved["held"]["stats"])})
+    return f"""\
+## Held for ten minutes
+
+Measured by itself ({saved["measured"]}), because it takes so long:
+`python bench/realtime --only-hold --hold 19000 --seconds 600 --save docs/realtime-hold.json`.
+
+{_table(("", ""), _held_rows(found))}"""
+
+
+def _held_rows(found: Held) -> list[tuple[str, ...]]:
+    return [
         ("connections", f"{found.stats.open:,}"),
         ("held for", f"{found.seconds:.0f} s"),
         ("lost", str(found.stats.lost)),
@@ -160,13 +182,15 @@ def _held(found: Held) -> str:
         ("growth of its memory meanwhile", f"{found.growth_bytes / 1024**2:.1f} MiB"),
         ("its CPU, share of a core", f"{found.cpu * 100:.1f} %"),
     ]
+
+
+def _held(found: Held) -> str:
     return f"""\
 ## Idle connections
 
-One server process, all settings but `max_connections` as delivered. To hold 19,000 for ten minutes (20,000 file
-descriptors in each process): `python bench/realtime --only-hold --hold 19000 --seconds 600`.
+One server process, all settings but `max_connections` as delivered.
 
-{_table(("", ""), rows)}"""
+{_table(("", ""), _held_rows(found))}"""
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
