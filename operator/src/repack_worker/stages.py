@@ -1,7 +1,6 @@
 """The stages themselves (repackaging.md 6.1) in order. Each takes what the ones before left in `Work`."""
 
 import asyncio
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -108,10 +107,8 @@ async def _resolve(work: Work, lines: tuple[str, ...], *, origin: str, platform:
 
 def _project_dependencies(plugin: Plugin) -> tuple[str, ...]:
     try:
-        project = tomllib.loads(plugin.text_of(_PYPROJECT))["project"]
+        project = plugin.toml_of(_PYPROJECT)["project"]
         return read_requirements("\n".join(project.get("dependencies", []))).lines
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise invalid(f"pyproject.toml is not valid TOML: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise invalid("pyproject.toml has no [project] with a list of dependencies.") from error
 
