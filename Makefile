@@ -64,6 +64,16 @@ generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files
 lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --upgrade pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory image-locks
+
+.PHONY: image-locks
+image-locks: $(VENV)/.ready ## Take from requirements.lock what each image installs, into images/*.lock
+	@for part in operator worker dashboard; do \
+	  $(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra $$part --generate-hashes \
+	    --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
+	done
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --constraint images/worker.lock images/build.in -o images/build.lock
 
 .PHONY: e2e
 e2e: setup ## Run the conformance and cluster tests against the cluster that KUBECONFIG names
@@ -83,6 +93,14 @@ fuzz: $(VENV)/.ready ## Throw bytes at the reader of packages for a minute (make
 	@test -d .fuzz/atheris || $(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --target .fuzz/atheris atheris \
 	  || echo "atheris cannot be installed for this Python; going on without it" >&2
 	@PYTHONPATH=.fuzz/atheris $(BIN)/python scripts/fuzz.py --seconds $${FUZZ_SECONDS:-60}
+
+.PHONY: autobahn
+autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSocket class and write docs/autobahn.md
+	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
+
+.PHONY: soak
+soak: setup ## Ten minutes of churn and faults, then a storm of 5,000 clients that come back; writes docs/soak.md
+	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode

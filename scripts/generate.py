@@ -1,4 +1,4 @@
-"""Write, or check, every generated file of the Python side: CRD, OpenAPI, and the tables of README.md.
+"""Write, or check, every generated file of the Python side: CRD, OpenAPI, chart, and the tables of READMEs.
 
 `make generate` calls it with --write and then lets openapi-typescript write the TypeScript types; a test of
 `make test` calls `stale_files`, so that a forgotten `make generate` is an error with a name.
@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
+from chartgen import files as chart
 from repack_contract.reasons import REASONS, Retry
 from repack_contract.schema import generated_files as contract_files
 from repack_dashboard.openapi import text as openapi_text
@@ -118,9 +119,12 @@ def generated_files() -> dict[Path, str]:
     text = between_markers(text, "reasons", reasons_table())
     text = between_markers(text, "settings", settings_tables())
     cli = ROOT / "docs" / "cli.md"
+    chart_readme = ROOT / chart.CHART / "README.md"
     return {
         cli: between_markers(cli.read_text(encoding="utf-8"), "cli", cli_section()),
         **contract_files(ROOT),
+        **chart.files(ROOT),
+        chart_readme: between_markers(chart_readme.read_text(encoding="utf-8"), "values", chart.table()),
         ROOT / "dashboard/web/src/api/openapi.json": openapi_text(),
         readme: text,
     }

@@ -19,7 +19,6 @@ from repack_operator.outcome import Outcome, over
 from repack_operator.sightings import JobSeen, PodSeen
 from repack_operator.situation import (
     NOTHING,
-    POSITION_SECONDS,
     CreateJob,
     Decision,
     DeleteJob,
@@ -50,6 +49,11 @@ def decide(seen: Situation) -> Decision:
 def _being_deleted(seen: Situation) -> Decision | None:
     """The Job goes with its owner; no finalizer holds the task."""
     return NOTHING if seen.task.metadata.deletion_timestamp is not None else None
+
+
+def _perhaps_made(seen: Situation) -> Decision | None:
+    """Ask whether the Job exists whose creation was not answered; until that is known it holds its slot."""
+    return Decision(actions=(LookFor(seen.attempt + 1),)) if seen.unsure else None
 
 
 def _after_the_end(seen: Situation) -> Decision | None:
@@ -269,9 +273,9 @@ def _retry_at(seen: Situation) -> datetime:
 
 def _queue(seen: Situation) -> Decision:
     slot = seen.slot
-    message = f"Position {slot.position} in the queue: all {slot.total} slots are in use."
+    message = f"Position {slot.position} in the queue: {slot.why}."
     waiting = _wait(seen, Phase.QUEUED, "Queued", message)
-    later = seen.now + timedelta(seconds=POSITION_SECONDS)
+    later = seen.now + timedelta(seconds=slot.again_seconds)
     if waiting.status is None and seen.task.phase is Phase.QUEUED and seen.task.status.reason == "Queued":
         shown = next((c.message for c in seen.task.status.conditions or [] if c.type == "Admitted"), None)
         status = with_queue_position(seen.task, message, seen.now) if shown != message else None
@@ -343,6 +347,7 @@ def _write(task: RepackageTask, change: Change) -> Decision:
 
 RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     _being_deleted,
+    _perhaps_made,
     _after_the_end,
     _leftovers,
     _vanished,

@@ -20,7 +20,10 @@ class Slot:
     free: bool
     position: int = 0
     """Coarse place in the queue, from 1."""
-    total: int = 0
+    why: str = ""
+    """What keeps the task from starting, such as `all 4 slots are in use`."""
+    again_seconds: float = POSITION_SECONDS
+    """When the place is worth another look."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Situation:
     refusal: Refusal | None = None
     looked_for: int | None = None
     """The attempt of which the API server was just asked: what is not seen now does not exist."""
+    unsure: bool = False
+    """A Job was to be made, and the API server did not answer: it may exist."""
     default_ttl_seconds: int | None = None
     profiles: frozenset[str] | None = None
     """Names of the runtime profiles that the operator knows; None where it does not matter."""

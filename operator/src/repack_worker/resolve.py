@@ -4,6 +4,7 @@ Only wheels are considered, so that nothing of the plugin or of a source distrib
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,8 @@ async def resolve(
     source.write_text("\n".join(lines) + "\n", "utf-8")
     argv = [
         uv.find_uv_bin(), "pip", "compile", "--no-config", "--no-python-downloads", "--quiet",
-        "--python-version", platform.python, "--python-platform", platform.uv_name,
+        # Any interpreter serves, and ours is there; in an image there may be none where uv would look.
+        "--python", sys.executable, "--python-version", platform.python, "--python-platform", platform.uv_name,
         "--only-binary", ":all:", "--format", "pylock.toml", "--no-header", "--output-file", str(pylock), str(source),
         *(option for option, url in zip(["--default-index", *["--index"] * len(indexes)], indexes, strict=False)
           for option in (option, url)),

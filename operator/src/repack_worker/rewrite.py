@@ -29,7 +29,9 @@ def requirements_text(plan: Plan) -> str:
     The literal `dify-plugin==` matters: the daemon reads the file as text to learn the SDK's version (5.1).
     """
     pins = [f"{wheel.pin} --hash=sha256:{wheel.sha256}" for wheel in plan.wheels]
-    return "\n".join(["--no-index", f"--find-links ./{WHEELS}", *pins]) + "\n"
+    # uv refuses a folder that is not there, as in a package without any wheel.
+    folder = [f"--find-links ./{WHEELS}"] if pins else []
+    return "\n".join(["--no-index", *folder, *pins]) + "\n"
 
 
 def rewritten(plugin: Plugin, plan: Plan, files: Mapping[Wheel, Path]) -> list[Member]:

@@ -149,7 +149,7 @@ async def test_while_clients_are_sent_away_new_ones_are_refused_and_the_probe_sa
         open_ones = [await stack.enter_async_context(dashboard.socket("/ws/tasks?v=1")) for _ in range(20)]
         for socket in open_ones:
             await messages(socket, 2)
-        dashboard.services.hub.spread = lambda _window: [(0.5, c) for c in dashboard.services.hub.clients]  # type: ignore[method-assign]
+        dashboard.services.hub.spread = lambda clients, window: [(0.5, c) for c in clients]  # type: ignore[method-assign]
         dashboard.server.should_exit = True
         assert (await next_message(open_ones[0]))["type"] == "goaway"
         async with httpx.AsyncClient(trust_env=False) as http:  # over a new connection, as a probe comes
@@ -164,7 +164,7 @@ async def test_while_clients_are_sent_away_new_ones_are_refused_and_the_probe_sa
 async def test_a_drain_takes_its_window_and_goes_on_delivering_meanwhile(tmp_path: Path, api: FakeTaskApi) -> None:
     async with a_dashboard(tmp_path, api=api) as dashboard, dashboard.socket("/ws/tasks?v=1") as socket:
         await messages(socket, 2)
-        dashboard.services.hub.spread = lambda _window: [(0.5, c) for c in dashboard.services.hub.clients]  # type: ignore[method-assign]
+        dashboard.services.hub.spread = lambda clients, window: [(0.5, c) for c in clients]  # type: ignore[method-assign]
         draining = asyncio.create_task(drain(dashboard.services))
         assert (await next_message(socket))["type"] == "goaway"
         await dashboard.ingest(from_operator(observed(a_task_object(status={"sequence": 1, "phase": "Running"}))))

@@ -7,8 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import uvloop
+
 from builders import a_task_object
 from fakes.task_api import FakeTaskApi
+from repack_dashboard.frames import text_frame
 from repack_dashboard.protocol import TaskWebSocket
 from running_dashboard import (
     Dashboard,
@@ -146,3 +149,24 @@ async def test_a_peer_that_went_silent_is_given_up_even_with_unsent_data(tmp_pat
             await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
         await until(lambda: len(dashboard.services.hub) == 0, "the silent peer is gone", seconds=5)
         assert await dashboard.metric('repack_ws_disconnects_total{code="4001",initiator="server"}') == 1
+
+
+def test_a_line_that_breaks_in_the_very_moment_of_a_fan_out_costs_nobody_else_a_message(tmp_path: Path) -> None:
+    """Between the loss of a connection and its route's noticing, uvloop's transports raise when they are written to."""
+    api = FakeTaskApi()
+    api.put(a_task_object())
+
+    async def scenario() -> None:
+        async with a_dashboard(tmp_path, api=api, tick_seconds=0) as dashboard, contextlib.AsyncExitStack() as stack:
+            readers = [await stack.enter_async_context(dashboard.socket("/ws/tasks?v=1")) for _ in range(3)]
+            for reader in readers:
+                await messages(reader, 2)
+            first = next(iter(dashboard.services.hub.clients)).sink
+            assert isinstance(first, TaskWebSocket)
+            loop, tell = asyncio.get_running_loop(), dashboard.services.hub.tell
+            first.transport.abort()  # its loss is the loop's next business, ours comes right after it
+            loop.call_soon(lambda: tell("tasks", text_frame(b'{"type":"told"}'), kind="test"))
+            for reader in readers[1:]:
+                assert (await messages(reader, 1))[0]["type"] == "told"
+
+    uvloop.run(scenario())

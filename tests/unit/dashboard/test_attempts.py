@@ -43,7 +43,7 @@ async def test_lines_that_could_not_be_written_are_taken_when_they_are_sent_agai
 ) -> None:
     attempts = Attempts(tmp_path)
 
-    def full(path: Path, data: bytes) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

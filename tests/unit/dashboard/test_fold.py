@@ -24,7 +24,8 @@ from repack_dashboard import hub
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.backlog import Backlog
 from repack_dashboard.board import Board
-from repack_dashboard.eventlog import Bounds, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds
 from repack_dashboard.frames import frame, payload_of
 from repack_dashboard.hub import Client, Hub
 from repack_dashboard.metrics import Metrics
@@ -139,7 +140,7 @@ class World:
         metrics = Metrics()
         self.due: deque[Callable[[], None]] = deque()
         self.hub = Hub(metrics=metrics, clock=lambda: 0.0, tick=0.02, later=lambda _seconds, act: self.due.append(act))
-        self.log.listen(self.hub.publish)
+        self.log.listeners.entries.append(self.hub.publish)
         greeting = Greeting(server="1", ping_interval=30, operator=type("Op", (), {"health": OperatorHealth()})())
         self.welcome = Welcome(hub=self.hub, log=self.log, store=self.board.store, metrics=metrics, greeting=greeting)
         self.browsers = [Browser() for _ in range(3)]

@@ -23,7 +23,7 @@ from situation_builder import (
     in_phase,
 )
 
-BUSY = Slot(free=False, position=3, total=2)
+BUSY = Slot(free=False, position=3, why="all 2 slots are in use")
 RETRYING = {"attempts": [{"attempt": 1, "class": "Network", "reason": "IndexUnreachable",
                           "completionTime": "2026-11-23T05:01:00Z"}], "attempt": 1}  # fmt: skip
 
@@ -56,12 +56,13 @@ def test_a_new_task_without_a_slot_is_queued_only_after_a_moment() -> None:
 def test_a_new_place_in_the_queue_is_told_without_raising_the_sequence() -> None:
     task = applied(a_task(), decided(a_task(), at=3, slot=BUSY))
 
-    decision = decided(task, at=40, slot=Slot(free=False, position=1, total=2))
+    first = Slot(free=False, position=1, why="all 2 slots are in use")
+    decision = decided(task, at=40, slot=first)
 
     assert decision.status is not None
     assert decision.status.sequence == task.status.sequence
     assert "Position 1" in str(decision.status.conditions)
-    assert decided(applied(task, decision), at=41, slot=Slot(free=False, position=1, total=2)).status is None
+    assert decided(applied(task, decision), at=41, slot=first).status is None
 
 
 def test_a_job_that_does_not_run_after_a_moment_is_starting() -> None:

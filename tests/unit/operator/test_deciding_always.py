@@ -52,7 +52,7 @@ class World(RuleBasedStateMachine):
             now=self.now,
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.attempt)),
             pods=tuple(self.pods),
-            slot=Slot(free=self.free, position=2, total=2),
+            slot=Slot(free=self.free, position=2, why="all 2 slots are in use"),
             refusal=self.refusal,
             looked_for=looked_for,
         )

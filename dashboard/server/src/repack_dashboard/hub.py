@@ -12,7 +12,7 @@ from repack_contract.messages import ALL_TASKS, TASK_CHANNEL_PREFIX, CloseCode, 
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
 from repack_dashboard.casts import Bundle, Cast
-from repack_dashboard.eventlog import Entry
+from repack_dashboard.events import Entry
 from repack_dashboard.frames import frame
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.pump import Later, Pump, on_loop
@@ -90,7 +90,7 @@ class Hub:
         return len(self._clients)
 
     @property
-    def clients(self) -> Iterable[Client]:
+    def clients(self) -> list[Client]:
         """All clients, as they are now."""
         return list(self._clients.values())
 
@@ -138,6 +138,14 @@ class Hub:
         """Close a client's connection."""
         client.close_code = client.close_code or code
         client.sink.close(code, reason)
+
+    def silence(self) -> list[Client]:
+        """Let nobody hear anything any more, and return who is connected: they are to be closed."""
+        self._pump.settle()
+        self._channels.clear()
+        for client in self._clients.values():
+            client.channels.clear()
+        return self.clients
 
     def publish(self, entry: Entry) -> None:
         """Write an event to everybody who hears its task or all tasks, to each once; now or with the next tick."""
@@ -203,9 +211,9 @@ class Hub:
         """Set the gauges that would cost too much to keep with every write."""
         self._metrics.backlog_frames.set(max((client.sink.waiting for client in self.clients), default=0))
 
-    def spread(self, window: float) -> list[tuple[float, Client]]:
+    def spread(self, clients: Iterable[Client], *, window: float) -> list[tuple[float, Client]]:
         """Return each client with a random moment within the window, in order: who is to be closed when."""
-        moments = [(self._rng.uniform(0, window), client) for client in self.clients]
+        moments = [(self._rng.uniform(0, window), client) for client in clients]
         return sorted(moments, key=lambda pair: pair[0])
 
     def _deliver(self, casts: list[Cast]) -> Iterator[None]:

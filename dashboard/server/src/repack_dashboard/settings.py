@@ -99,6 +99,14 @@ class Settings(BaseSettings):
     default_package_index_url: str | None = None
     """Package index that the form starts with; None means the public one."""
 
+    redis_url: SecretStr | None = None
+    """Where several replicas keep the event log: `redis[s]://[user:password@]host[:port][/database]`. None keeps it in
+    memory, for exactly one."""
+    redis_url_file: Path | None = None
+    """File with that URL; wins over `redis_url`, because a file does not show in the process's environment."""
+    redis_prefix: str = Field(default="dify-repack", pattern=r"^[A-Za-z0-9._:{}-]{1,64}$")
+    """What the names of all keys in Redis begin with; each installation that shares a Redis needs its own."""
+
     ring_events: int = Field(default=10_000, gt=0)
     """Events kept for clients that come back, all tasks together."""
     ring_bytes: int = Field(default=16 * 1024**2, gt=0)
@@ -147,6 +155,7 @@ class Settings(BaseSettings):
     def _check_auth(self) -> Self:
         if self.auth_mode is AuthMode.TOKEN:
             self.read_auth_token()
+        self.read_redis_url()
         return self
 
     def read_auth_token(self) -> str:
@@ -162,6 +171,17 @@ class Settings(BaseSettings):
                 f"(or {_PREFIX}AUTH_TOKEN)"
             )
         return token
+
+    def read_redis_url(self) -> str | None:
+        """Return where the event log is kept; None is in memory.
+
+        Raises:
+            ValueError: its file is unreadable, or it is none of a Redis.
+        """
+        url = _secret(self.redis_url_file, self.redis_url, variable="REDIS_URL")
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"{_PREFIX}REDIS_URL must be redis[s]://[user:password@]host[:port][/database]")
+        return url or None
 
     def read_ingest_token(self) -> str:
         """Return the token that operator and workers must show; none where the cluster says who they are.
