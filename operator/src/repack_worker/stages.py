@@ -22,7 +22,7 @@ from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
 from repack_worker.resolve import resolve
 from repack_worker.rewrite import kept_bytes, package_name, requirements_text, rewritten
-from repack_worker.settings import Settings, VerifyLevel
+from repack_worker.settings import Settings, VerifyDepth
 from repack_worker.threads import in_thread
 from repack_worker.verify import Bench, verify
 from repack_worker.wheels import WheelCache
@@ -187,7 +187,7 @@ async def prove(work: Work) -> None:
         say=journal.say,
         doing=journal.doing,
     )
-    if settings.verify_level is VerifyLevel.FULL:
+    if settings.verify is VerifyDepth.FULL:
         journal.say("This version verifies at the level standard only", "warning")
     limits = Limits(entries=settings.max_entries * 2, total_bytes=settings.max_package_bytes * 2)
     for target in work.targets:
