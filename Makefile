@@ -88,6 +88,12 @@ bench: setup ## Print benchmarks as ratios against a peer
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
 
+.PHONY: fuzz
+fuzz: $(VENV)/.ready ## Throw bytes at the reader of packages for a minute (make fuzz FUZZ_SECONDS=600 for longer)
+	@test -d .fuzz/atheris || $(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --target .fuzz/atheris atheris \
+	  || echo "atheris cannot be installed for this Python; going on without it" >&2
+	@PYTHONPATH=.fuzz/atheris $(BIN)/python scripts/fuzz.py --seconds $${FUZZ_SECONDS:-60}
+
 .PHONY: autobahn
 autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSocket class and write docs/autobahn.md
 	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
@@ -106,4 +112,4 @@ screenshots: setup ## Take the screenshots of README and docs
 
 .PHONY: clean
 clean: ## Remove what make made here (tasks and artifacts of the demo too)
-	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """What people write or paste for a plugin, understood: text in, `Source` out. Pure; nothing is looked up.
 
-`dashboard/web/src/create/source.ts` is the same in TypeScript; both are held to `tests/golden/source_texts.json`.
+`dashboard/web/src/create/source.ts` is the same in TypeScript; both are held to `tests/source_texts.json`.
 
     author/name   author/name:1.2.3   author/name@1.2.3   author/name:1.2.3@<checksum>   marketplace:author/name
     https://marketplace.dify.ai/plugins/author/name[/1.2.3]   (also /plugin/, a language before it, ?version=, the API)

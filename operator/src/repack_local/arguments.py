@@ -19,7 +19,7 @@ from repack_contract.source_text import MARKETPLACE_HOSTS, LocalFile, understand
 from repack_contract.task import Arch, Mode, Output, PackageIndex, Source, SourceType, Spec, Target
 from repack_contract.task import UrlSource as UrlSpec
 from repack_worker.addresses import Entry
-from repack_worker.settings import Settings, VerifyLevel, home_folder, load_settings
+from repack_worker.settings import Settings, VerifyDepth, home_folder, load_settings
 from repack_worker.sources import FileSource, PluginSource, source_of
 
 SHELLS = ("bash", "zsh", "fish")
@@ -111,7 +111,7 @@ def _add_pack(pack: argparse.ArgumentParser) -> None:
     _add_what(pack)
     pack.add_argument("--suffix", default="offline", help="end of the file name (default: offline)")
     pack.add_argument(
-        "--verify", type=VerifyLevel, choices=list(VerifyLevel), metavar="{standard,full}",
+        "--verify", type=VerifyDepth, choices=list(VerifyDepth), metavar="{standard,full}",
         help="install as the newest daemons do, or as all known ones do (default: standard)",
     )  # fmt: skip
     pack.add_argument(
@@ -201,10 +201,10 @@ def settings_of(work_dir: Path, arguments: argparse.Namespace) -> Settings:
         if cache is None or cache == given.work_dir / "cache"
         else cache
     )
-    level = getattr(arguments, "verify", None) or given.verify_level
+    level = getattr(arguments, "verify", None) or given.verify
     typed = [getattr(arguments, "source", None), getattr(arguments, "index_url", None)]
     typed += getattr(arguments, "extra_index_url", None) or []
-    return allowing(given.model_copy(update={"work_dir": work_dir, "cache_dir": kept, "verify_level": level}), typed)
+    return allowing(given.model_copy(update={"work_dir": work_dir, "cache_dir": kept, "verify": level}), typed)
 
 
 def allowing(settings: Settings, typed: Sequence[str | None]) -> Settings:

@@ -59,7 +59,7 @@ def key_of(wish: Wish, source: PluginSource, settings: Settings) -> str:
     """
     named = sha256_of(source.path) if isinstance(source, FileSource) and source.path.is_file() else repr(source)
     spec = wish.spec.model_dump(mode="json", include={"targets", "python", "mode", "output", "package_index"})
-    parts = [named, spec, settings.index_url, settings.verify_level]
+    parts = [named, spec, settings.index_url, settings.verify]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """What will be in a package: one wheel per distribution, chosen before a byte of them is downloaded."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,6 +14,9 @@ from repack_contract.reasons import Reason
 from repack_worker.platforms import Platform
 
 _SHOWN_PLATFORMS = 8
+_SAFE_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]{1,250}", re.ASCII)
+"""A lock names files, and we write them under that name: `x-1-py3-none-any.y/../../../z.whl` is a wheel to others."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def choose_wheel(
     offered: set[str] = set()
     for file in files:
         filename = _filename(file)
+        if not _SAFE_FILENAME.fullmatch(filename):
+            continue
         try:
             _, _, build, tags = parse_wheel_filename(filename)
         except InvalidWheelFilename:
@@ -115,10 +121,10 @@ def _wheel(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -
     hashes = file.get("hashes") or {}
     sha256 = hashes.get("sha256") or str(file.get("hash", "")).removeprefix("sha256:")
     url, size = file.get("url"), file.get("size")
-    if not sha256 or len(sha256) != 64 or not url:
+    if not _SHA256.fullmatch(str(sha256)) or not url:
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
-            f"{name}=={version}: the lock gives no {'address' if sha256 else 'sha256'} for {filename}.",
+            f"{name}=={version}: the lock gives no {'sha256' if url else 'address'} for {filename}.",
             hint="Use an index that publishes sha256 hashes, or lock the plugin again.",
         )
     return Wheel(

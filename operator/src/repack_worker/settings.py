@@ -59,11 +59,13 @@ def load_settings() -> "Settings":
         ) from error
 
 
-class VerifyLevel(StrEnum):
-    """How many generations of the daemon a package is installed as."""
+class VerifyDepth(StrEnum):
+    """How many generations of Dify's daemon are emulated in Verify."""
 
     STANDARD = "standard"
+    """The newest one, with and without a mirror."""
     FULL = "full"
+    """All thirteen configurations, each with its own uv."""
 
 
 class Settings(BaseSettings):
@@ -133,10 +135,10 @@ class Settings(BaseSettings):
     """How long uv may take to choose versions for a plugin without a lock."""
     verify_timeout_seconds: float = Field(default=600.0, gt=0)
     """How long one command of the verification may take; Dify's daemon allows its install 10 minutes."""
+    verify: VerifyDepth = VerifyDepth.STANDARD
+    """`standard` runs the newest daemon's command lines, `full` those of all generations, each with its own uv."""
     isolation: VerificationMethod | None = None
     """Method to keep the network away in Verify; the strongest that works here when absent."""
-    verify_level: VerifyLevel = VerifyLevel.STANDARD
-    """`standard` installs as the newest daemons do, `full` by every distinct command line of all known ones."""
     publish_attempts: int = Field(default=30, ge=1)
     """How often an upload is tried, with up to 5 s between: a dashboard may be restarting."""
 

@@ -1,7 +1,6 @@
 """The stages themselves (repackaging.md 6.1) in order. Each takes what the ones before left in `Work`."""
 
 import asyncio
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
 from repack_worker.resolve import resolve
 from repack_worker.rewrite import kept_bytes, package_name, requirements_text, rewritten
-from repack_worker.settings import Settings, VerifyLevel
+from repack_worker.settings import Settings, VerifyDepth
 from repack_worker.threads import in_thread
 from repack_worker.verify import Bench, verify
 from repack_worker.wheels import WheelCache
@@ -108,10 +107,8 @@ async def _resolve(work: Work, lines: tuple[str, ...], *, origin: str, platform:
 
 def _project_dependencies(plugin: Plugin) -> tuple[str, ...]:
     try:
-        project = tomllib.loads(plugin.text_of(_PYPROJECT))["project"]
+        project = plugin.toml_of(_PYPROJECT)["project"]
         return read_requirements("\n".join(project.get("dependencies", []))).lines
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise invalid(f"pyproject.toml is not valid TOML: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise invalid("pyproject.toml has no [project] with a list of dependencies.") from error
 
@@ -190,7 +187,7 @@ async def prove(work: Work) -> None:
         say=journal.say,
         doing=journal.doing,
     )
-    if settings.verify_level is VerifyLevel.FULL:
+    if settings.verify is VerifyDepth.FULL:
         journal.say("This version verifies at the level standard only", "warning")
     limits = Limits(entries=settings.max_entries * 2, total_bytes=settings.max_package_bytes * 2)
     for target in work.targets:

@@ -9,7 +9,7 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.source_text import LocalFile, understand
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "source_texts.json").read_text("utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[2] / "source_texts.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("case", GOLDEN["sources"], ids=lambda case: case["text"])

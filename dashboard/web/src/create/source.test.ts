@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import golden from "../../../../tests/golden/source_texts.json";
+import golden from "../../../../tests/source_texts.json";
 import { asUrl, understand } from "./source";
 
 const url = (address: string) => ({ type: "URL", url: { url: address } });
@@ -12,7 +12,7 @@ const release = (repo: string, tag: string, asset: string) => ({
   github: { repo, tag, asset },
 });
 
-describe("what the command line and the page both understand (tests/golden/source_texts.json)", () => {
+describe("what the command line and the page both understand (tests/source_texts.json)", () => {
   test.each(golden.sources)("$text", ({ text, source }) => {
     expect(understand(text)).toEqual({ kind: "source", source, label: expect.any(String) });
   });

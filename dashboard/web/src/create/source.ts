@@ -2,7 +2,7 @@
  * Understand what was pasted into the one field of the form. Pure; the server and the worker check it again.
  *
  * The same as `operator/src/repack_contract/source_text.py`, whose docstring lists the forms; both are held to
- * `tests/golden/source_texts.json`.
+ * `tests/source_texts.json`.
  */
 
 import type { Source } from "../api/types";
