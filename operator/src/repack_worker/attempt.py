@@ -53,12 +53,15 @@ class Attempt:
                     ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
-        return WorkResult(
+        result = WorkResult(
             ok=True,
             plugin=work.the_plugin.info,
             plan=plan_status(work) if self.spec.dry_run else None,
             artifacts=work.artifacts,
         )
+        if result.artifacts:
+            await self.store.put_result(result)
+        return result
 
 
 @contextlib.asynccontextmanager
