@@ -1,4 +1,4 @@
-"""A real cluster with the chart installed: kubectl, helm, plugins that are served inside, and the way to its Services."""
+"""A real cluster with the chart installed: kubectl, helm, plugins that are served inside, and the way to Services."""
 
 import base64
 import contextlib
