@@ -234,6 +234,17 @@ def page_of(cluster: Cluster) -> Iterator[httpx.Client]:
         yield client
 
 
+def refused_calls(cluster: Cluster) -> dict[str, float]:
+    """Return how many calls the API server has refused with 403, whoever made them, by verb and resource."""
+    refused: dict[str, float] = {}
+    for line in cluster.kubectl("get", "--raw", "/metrics").splitlines():
+        if line.startswith("apiserver_request_total{") and 'code="403"' in line:
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            call = f"{labels['verb']} {labels['group']}/{labels['resource']}/{labels['subresource']}"
+            refused[call] = refused.get(call, 0) + float(line.rpartition(" ")[2])
+    return refused
+
+
 def metric(text: str, name: str, **labels: str) -> float:
     """Return the sum of a metric's samples that have these labels."""
     total = 0.0
