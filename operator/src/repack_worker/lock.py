@@ -16,7 +16,7 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import invalid
 from repack_worker.plan import Plan, Wheel, choose_wheel, raise_no_wheel
 from repack_worker.platforms import Platform
-from repack_worker.texts import read_toml, shown
+from repack_worker.texts import read_toml
 
 LOCK = "uv.lock"
 _LOCK_VERSION = 1
@@ -38,7 +38,7 @@ def _parse(text: str) -> dict[str, Any]:
     lock = read_toml(text, name=LOCK)
     if lock.get("version") != _LOCK_VERSION or not isinstance(lock.get("package"), list):
         raise invalid(
-            f"uv.lock has version {shown(lock.get('version'))}; version {_LOCK_VERSION} is understood.",
+            f"uv.lock has version {lock.get('version')!r:.40}; version {_LOCK_VERSION} is understood.",
             hint="Lock the plugin again with a current uv (`uv lock`).",
         )
     if len(lock["package"]) > _MAX_PACKAGES or len(str(lock.get("requires-python", ""))) > _MAX_SPECIFIER:

@@ -14,7 +14,7 @@ from repack_worker.archive import invalid
 REQUIREMENTS = "requirements.txt"
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTIONS = re.compile(r"\s--?[a-zA-Z]")
-_HASH = re.compile(r"--hash[= ](sha(?:256|384|512):[0-9a-f]{64,128})(?=\s|$)")
+_HASH = re.compile(r"--hash[= ](sha(?:256|384|512):[0-9a-f]+)(?=\s|$)")
 _VARIABLE = re.compile(r"\$\{|%\w+%")
 _MAX_TEXT = 1 << 20
 _MAX_LINE = 64 << 10
