@@ -155,6 +155,7 @@ async def test_a_lost_log_is_noticed_although_notes_keep_coming(redis_server: Re
 
         async def chatter() -> None:
             while True:
+                await asyncio.sleep(0.001)
                 with contextlib.suppress(LogUnavailableError):
                     await one.log.tell(HeartbeatHeard(heartbeat=beat, instance="op-1", epoch=0, at=NOW))
 

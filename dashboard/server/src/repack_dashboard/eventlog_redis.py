@@ -207,7 +207,8 @@ class RedisLog:
         if gseq == self._ring.gseq:
             return True
         following = event_id(self._ring.gseq + 1)
-        found = await _answer(self._redis.xrange(self._events_key, following, following))
+        answer = await _answer(self._redis.xrange(self._events_key, following, following))
+        found = cast("list[tuple[EventId, Fields]]", answer)
         return bool(found) and found[0][1][b"after"] == self._mark
 
     async def _begin(self, epoch: str) -> None:
