@@ -147,7 +147,10 @@ async def test_an_append_to_a_lost_log_is_not_acknowledged(
         await append(one, *ticks("u", 2))
 
 
-async def test_a_lost_log_is_noticed_although_notes_keep_coming(redis_server: RedisServer) -> None:
+async def test_a_lost_log_is_noticed_although_notes_keep_coming(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventlog_redis, "IDLE_SECONDS", 0.5)  # no pause between two notes is so long
     prefix = a_prefix()
     async with replica(redis_server, prefix) as one:
         await append(one, *ticks("u", 1))
