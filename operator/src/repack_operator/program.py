@@ -17,7 +17,7 @@ from repack_kube.access import Access
 from repack_kube.client import Cluster
 from repack_kube.errors import ForbiddenError, KubeError
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope
-from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source
+from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source, Tasks
 from repack_operator.handlers import make_registry, run_watches
 from repack_operator.health import Health
 from repack_operator.metrics import Metrics
@@ -257,7 +257,7 @@ class Program:
         reconciler = self.reconciler
         source = Source(
             outbox=reconciler.outbox,
-            tasks=reconciler.observed.tasks,
+            tasks=Tasks(lambda: reconciler.observed.uids(TASKS), reconciler.observed.task_of_uid),
             pulse=self._pulse,
             progress=reconciler.copy_progress,
         )
