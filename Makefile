@@ -78,6 +78,14 @@ bench: setup ## Print benchmarks as ratios against a peer
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
 
+.PHONY: bench-operator
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+
+.PHONY: chaos
+chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
+	@$(BIN)/python scripts/chaos.py --write docs/faults.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py

@@ -192,6 +192,7 @@ async def measure_memory(place: Place, report: Report, folder: Path, *, stored: 
         report.stored, report.waiting = stored, stored // 10 - 1
         report.full_mib = memory_mib(operator.process.pid, "VmRSS")
         report.peak_mib = memory_mib(operator.process.pid, "VmHWM")
+        await asyncio.sleep(40)  # until what was told has come back as events, and been looked at
         cpu, started = cpu_seconds(operator.process.pid), time.monotonic()
         await asyncio.sleep(30)
         report.resting_cpu = (cpu_seconds(operator.process.pid) - cpu) / (time.monotonic() - started)

@@ -7,7 +7,7 @@ told since; what was deleted is remembered for a while for the same reason. A Po
 
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import replace
 
 from repack_contract.phases import Phase
@@ -139,15 +139,14 @@ class Observed:
         for uid in [uid for uid, pod in pods.items() if pod.gone and pod.attempt != keep_attempt]:
             del pods[uid]
 
-    def compare(self, resource: Resource, listed: Iterable[Object], *, known_before: frozenset[str]) -> list[Object]:
+    def compare(self, resource: Resource, exist: Collection[str], *, known_before: frozenset[str]) -> list[Object]:
         """Return what we know of a kind and the API server does not list: deletions that nobody told us.
 
         Args:
             resource: the kind.
-            listed: what the API server lists now.
+            exist: uids that the API server lists now.
             known_before: `uids` of the kind before the list was asked for; younger objects cannot be judged by it.
         """
-        exist = {uid_of(body) for body in listed}
         return [body for uid, body in self._bodies(resource) if uid in known_before and uid not in exist]
 
     def count(self, resource: Resource) -> int:
