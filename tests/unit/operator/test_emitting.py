@@ -92,6 +92,7 @@ async def test_a_dashboard_that_is_met_is_sent_everything_and_told_that_this_is_
     assert ingest.events[-1] == ingest.marks[0], "the mark comes last"
 
 
+@pytest.mark.fault(4, "answers are lost")
 async def test_a_batch_whose_answer_was_lost_is_sent_again_under_its_number(
     ingest: FakeIngest, sending: Sending
 ) -> None:
@@ -106,6 +107,7 @@ async def test_a_batch_whose_answer_was_lost_is_sent_again_under_its_number(
     assert first == second
 
 
+@pytest.mark.fault(4, "it is restarted")
 async def test_a_dashboard_that_started_anew_is_sent_everything_again(ingest: FakeIngest, sending: Sending) -> None:
     sending.tasks.append(a_task_object(uid="old"))
     await until(lambda: ingest.marks, "the first contact")
@@ -118,6 +120,7 @@ async def test_a_dashboard_that_started_anew_is_sent_everything_again(ingest: Fa
     assert ("old", None) in ingest.tasks
 
 
+@pytest.mark.fault(4, "it refuses for a while")
 async def test_a_dashboard_that_is_away_for_a_while_learns_the_latest_state(
     ingest: FakeIngest, sending: Sending
 ) -> None:
