@@ -115,6 +115,14 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
+.PHONY: bench-operator
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+
+.PHONY: chaos
+chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
+	@$(BIN)/python scripts/chaos.py --write docs/faults.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py

@@ -79,7 +79,7 @@ class World:
                 self.remove(JOBS, key_of(job))
         if resource == JOBS:
             for pod in self.pods_of(body):
-                if not ended(pod):
+                if not ended(pod) and "deletionTimestamp" not in pod["metadata"]:
                     end_by = (self.now + timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
                     self.put(PODS, pod | {"metadata": pod["metadata"] | {"deletionTimestamp": end_by}})
 
@@ -309,7 +309,7 @@ class Operator:
             known, listed = observed.uids(resource), list(self.world.objects[resource].values())
             for body in listed:
                 self.reconciler.note(resource, body)
-            for ghost in observed.compare(resource, listed, known_before=known):
+            for ghost in observed.compare(resource, {b["metadata"]["uid"] for b in listed}, known_before=known):
                 self.reconciler.note(resource, ghost, deleted=True)
 
     def hear(self, told: list[tuple[Resource, Object, bool]]) -> None:

@@ -106,12 +106,11 @@ class Reconciler:
     def _tell(self, body: Object, *, deleted: bool) -> None:
         if deleted:
             uid = uid_of(body)
-            self.outbox.removed(body)
             for memory in (self._refusals, self._progress, self._copied_at):
                 memory.pop(uid, None)
             self._settle(uid)
-        else:
-            self.outbox.seen(body)
+        if self._settings.ingest_url is not None:
+            (self.outbox.removed if deleted else self.outbox.seen)(body)
 
     def admit(self) -> None:
         """Have the task looked at that goes next, where there is a slot for it; the others follow one by one."""
@@ -142,7 +141,7 @@ class Reconciler:
 
     def phases(self) -> dict[str, int]:
         """Return the number of tasks in each phase."""
-        return Tally((body.get("status") or {}).get("phase") or Phase.PENDING.value for body in self.observed.tasks())
+        return Tally(self.observed.phases())
 
     # --- what is done --------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ async def crash_after(bench: Bench, writes: int, **settings: Any) -> None:
     await bench.start_operator(**settings)
 
 
+@pytest.mark.fault(1, "it is lost after its n-th write")
 @pytest.mark.parametrize("writes", [1, 2, 3])
 async def test_a_crash_after_any_write_of_a_plain_life_leaves_one_job_and_a_success(bench: Bench, writes: int) -> None:
     await bench.create_task("demo")
@@ -67,6 +68,7 @@ async def test_a_crash_after_any_write_of_a_plain_life_leaves_one_job_and_a_succ
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "it is lost while it cancels")
 @pytest.mark.parametrize("writes", [3, 4])
 async def test_a_crash_while_cancelling_still_cancels(bench: Bench, writes: int) -> None:
     bench.player.default = runs
@@ -81,6 +83,7 @@ async def test_a_crash_while_cancelling_still_cancels(bench: Bench, writes: int)
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "it is lost while it suspends")
 @pytest.mark.parametrize("writes", [3, 4])
 async def test_a_crash_while_suspending_never_runs_two_jobs(bench: Bench, writes: int) -> None:
     bench.player.default = runs
@@ -98,6 +101,7 @@ async def test_a_crash_while_suspending_never_runs_two_jobs(bench: Bench, writes
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "SIGKILL of the real process")
 async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Bench, tmp_path: Path) -> None:
     killed = asyncio.Event()
 
