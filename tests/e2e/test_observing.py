@@ -55,8 +55,10 @@ def prometheus(open_page: Cluster, tmp_path: Path) -> Iterator[httpx.Client]:
         command = [program, f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
                    f"--web.listen-address={address}"]  # fmt: skip
         with (tmp_path / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-            stack.callback(process.terminate)
-            yield stack.enter_context(httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False))
+            try:
+                yield stack.enter_context(httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False))
+            finally:
+                process.terminate()
 
 
 def _answer(client: httpx.Client, path: str, **query: str) -> Any:
