@@ -4,7 +4,7 @@ import styles from "./ThroughputPage.module.css";
 import type { Bucket } from "./throughput";
 import { ticks } from "./throughput";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [720, 200, 34, 24];
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [1100, 240, 34, 26];
 
 /** Bars of what ended in each stretch of time. The table beside it says the same in numbers. */
 export function BarChart({ buckets, labels }: { buckets: readonly Bucket[]; labels: readonly string[] }) {
