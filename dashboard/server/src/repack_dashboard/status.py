@@ -92,6 +92,7 @@ def client_config(services: Services, access: Access) -> ClientConfig:
         sources=settings.sources,
         targets=settings.targets,
         modes=settings.modes,
+        marketplace=services.marketplace is not None,
         limits=Limits(max_upload_bytes=settings.max_upload_bytes),
         defaults=Defaults(
             targets=settings.targets[:1],
