@@ -16,7 +16,7 @@ WRITES = ("create", "patch", "patch_status", "delete")
 
 
 class StuckAfter:
-    """A cluster whose n-th write of a Job or a status takes effect and never answers: what a killed process sees of it."""
+    """A cluster whose n-th write of a Job or a status takes effect and never answers: as a killed process sees it."""
 
     def __init__(self, cluster: Cluster, *, writes: int) -> None:
         self._cluster = cluster
