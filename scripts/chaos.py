@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "chaos"))
 
-from chaos.faults import FAULTS  # noqa: E402 - found by the path above
+from faults import FAULTS  # noqa: E402 - found by the path above
 
 
 @dataclass

@@ -223,11 +223,13 @@ class Door:
         if key_of(body) in self._world.objects[resource]:
             raise ExistsError("it exists", status=409)
         owner = body["metadata"]["ownerReferences"][0]["uid"]
-        told = (task["status"] for task in self._world.tasks() if task["metadata"]["uid"] == owner)
+        told = [task["status"] for task in self._world.tasks() if task["metadata"]["uid"] == owner]
         attempt = int(body["metadata"]["labels"][LABEL_ATTEMPT])
         assert all(status.get("attempt", 0) < attempt for status in told), "an attempt that was told of is made again"
         stored = self._world.put(resource, body, make=True)
         self._world.jobs_made.append(f"{body['metadata']['name']}/{stored['metadata']['uid']}")
+        if not told:
+            self._world.remove(resource, key_of(stored))  # the garbage collector: its owner is gone already
         return stored
 
     def _patch(self, resource: Resource, key: Key, body: Object) -> Object:

@@ -82,8 +82,9 @@ def _calls(report: Report) -> str:
 
 Goal {GOAL:g} (make the Job, say that it runs, say how it ended), limit {LIMIT:g}. Apart are the patches that are no
 step of a task (a new place in the queue, a copy of its progress), the Kubernetes Events, which
-`REPACK_OPERATOR_KUBERNETES_EVENTS=false` switches off, and what is asked whatever the number of tasks. A task that
-waits for a slot costs one call more: it says so.
+`REPACK_OPERATOR_KUBERNETES_EVENTS=false` switches off (two a task; counted here are those that were written by the end
+of the last one), and what is asked whatever the number of tasks. A task that waits for a slot costs one call more: it
+says so. So does one whose Pod takes more than two seconds to start, as on a busy machine.
 
 | run | calls per task | places and progress | Events | own business, whole run |
 |---|---|---|---|---|

@@ -8,7 +8,7 @@ is sent everything, and at the end a mark: what is not named there is gone.
 import asyncio
 import json
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from repack_contract.events import (
     Heartbeat,
     IngestAck,
     ProgressDigest,
+    QueuePlace,
     SnapshotMark,
     TaskRemoved,
 )
@@ -118,6 +119,7 @@ class Pulse:
     running: int
     slots: int
     watch_age_seconds: float
+    queue: Sequence[QueuePlace] = ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class Emitter:
         if self._beat_due_at <= monotonic():
             self._beat_due_at = monotonic() + HEARTBEAT_SECONDS
             pulse = self._source.pulse()
-            events.append(Heartbeat(ts=self._now(), **vars(pulse)).wire())
+            events.append(Heartbeat(ts=self._now(), **vars(pulse) | {"queue": list(pulse.queue)}).wire())
         # The first batch to a dashboard is a heartbeat alone: its answer tells whether it must be sent everything.
         if self._dashboard is not None or not events:
             events += self._source.outbox.take(self._source.tasks, room=MAX_BATCH_EVENTS - len(events))

@@ -273,6 +273,7 @@ class Program:
             running=slots.in_use,
             slots=slots.total,
             watch_age_seconds=round(self.health.age_seconds, 1),
+            queue=self.reconciler.forecast.places(),
         )
 
     def _name_gauges(self) -> None:

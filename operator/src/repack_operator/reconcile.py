@@ -22,6 +22,7 @@ from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
 from repack_operator.actions import Performer, is_permanent
 from repack_operator.decide import decide, unreadable
 from repack_operator.emit import Outbox
+from repack_operator.forecast import Forecast
 from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
 from repack_operator.published import ArtifactStore
@@ -74,6 +75,7 @@ class Reconciler:
         self.observed = Observed()
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
         self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
+        self.forecast = Forecast(self.observed, self.slots)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
         self.on_refusal: Callable[[], None] = lambda: None
@@ -332,6 +334,8 @@ class Reconciler:
             metrics.waits.observe(max((status.start_time - status.queued_at).total_seconds(), 0))
         if len(status.attempts or ()) > len(task.status.attempts or ()) and status.attempts:
             metrics.attempts.labels(status.attempts[-1].failure_class or "None").inc()
+        if status.phase is Phase.SUCCEEDED:
+            self.forecast.note(task, status)
         if status.phase is not None and status.phase.is_final:
             begun = status.start_time or status.queued_at
             if begun and status.completion_time:

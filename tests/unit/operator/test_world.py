@@ -110,6 +110,7 @@ class Cluster(RuleBasedStateMachine):
         self.replaced.append(self.operator)
         self.operator = Operator(self.world, self.settings)
         self.operator.sync()
+        self.world.untold = []  # a watch tells what came after its list
 
     @rule(outages=st.integers(1, 3), effect=st.booleans())
     def api_server_does_not_answer(self, outages: int, effect: bool) -> None:
