@@ -135,8 +135,8 @@ def test_the_operator_goes_on_by_itself_when_it_is_given_the_right(rights_only: 
         with lacking(rights_only, OPERATOR_ROLE, "create", "jobs"):
             rights_only.apply(task("refused", "locked"))
             until(lambda: "may not create jobs" in operator.ask()[1], what="the operator to say so", seconds=30)
-            message = rights_only.kubectl("-n", TEAM, "describe", "rpt", "refused")
-            assert "jobs" in message
+            describe = ("-n", TEAM, "describe", "rpt", "refused")
+            until(lambda: 'cannot create resource "jobs"' in rights_only.kubectl(*describe), what="the task to say so")
         until(lambda: operator.ask()[0] == 200, what="the operator to be ready again", seconds=40)
         until(lambda: rights_only.get("jobs", "", "-l", "dify-repack.io/task=refused")["items"], what="the Job",
               seconds=60)  # fmt: skip
