@@ -123,6 +123,10 @@ bench-operator: setup ## Count the operator's calls per task, its CPU and memory
 chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
 	@$(BIN)/python scripts/chaos.py --write docs/faults.md
 
+.PHONY: bench-cluster
+bench-cluster: setup e2e-images ## Measure apply → verified package on the cluster of KUBECONFIG and write docs/cluster-bench.md
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python bench/cluster.py --write docs/cluster-bench.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py

@@ -59,6 +59,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_RBAC_SAYS = "cannot create resource"
+"""Part of what the API server says where a right is missing (its handlers' words for Forbidden)."""
+
+
 class Reconciler:
     """Keeps every task moving. One instance per process; `note` feeds it, `work` runs it."""
 
@@ -273,6 +277,8 @@ class Reconciler:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
+            if _RBAC_SAYS in refusal.message:  # no quota and no rule of admission, which only the task can tell of
+                self.on_refusal()
 
     def _settle(self, uid: str) -> None:
         """It is known whether the Job exists: the slot that was held for it is its own, or free."""
