@@ -75,10 +75,23 @@ image-locks: $(VENV)/.ready ## Take from requirements.lock what each image insta
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --constraint images/worker.lock images/build.in -o images/build.lock
 
+# How an image is built and given to the cluster: `$(IMAGE_BUILD) TAG CONTEXT --target TARGET`. Empty: they are there already.
+TEST_CLUSTER := $(wildcard ../shared/cluster/cluster)
+IMAGE_BUILD ?= $(if $(TEST_CLUSTER),$(TEST_CLUSTER) build)
+E2E_TAG ?= e2e
+
+.PHONY: e2e-images
+e2e-images: ## Build the images under test and give them to the cluster
+	@$(if $(IMAGE_BUILD),for part in operator worker dashboard; do \
+	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) . --target $$part > /tmp/dify-repack-$$part-image.log 2>&1 \
+	    || { cat /tmp/dify-repack-$$part-image.log >&2; exit 1; }; \
+	done,echo "IMAGE_BUILD is empty: the images dify-repack/*:$(E2E_TAG) must be in the cluster already")
+
 .PHONY: e2e
-e2e: setup ## Run the conformance and cluster tests against the cluster that KUBECONFIG names
+e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cluster that KUBECONFIG names
 	@test -n "$${KUBECONFIG:-}" || { echo "make e2e needs KUBECONFIG: the path of a cluster's kubeconfig" >&2; exit 1; }
-	@$(BIN)/python -m pytest -m cluster
+	@$(BIN)/python -m pytest -m cluster --ignore tests/e2e
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
@@ -99,7 +112,7 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
 
 .PHONY: soak
-soak: setup ## Ten minutes of churn and faults, then a storm of 5,000 clients that come back; writes docs/soak.md
+soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
 .PHONY: transcript

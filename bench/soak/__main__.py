@@ -1,4 +1,4 @@
-"""Minutes of churn and faults, then a storm of clients that come back: is everything seen, does nothing leak?
+"""Storms of clients that come back, then minutes of churn and faults: is everything seen, does nothing leak?
 
 Usage: python bench/soak [--seconds S] [--clients N] [--storm N] [--seed N] [--write FILE]
 
@@ -46,11 +46,11 @@ async def run(arguments: argparse.Namespace) -> Report:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         rng = random.Random(arguments.seed)  # noqa: S311 - repeats, hides nothing
+        if arguments.storm:
+            report.storms = await storm(Path(name), rng, clients=arguments.storm)
         report.held = await hold(
             Path(name), rng, clients=arguments.clients, seconds=arguments.seconds, per_second=arguments.per_second
         )
-        if arguments.storm:
-            report.storms = await storm(Path(name), rng, clients=arguments.storm)
     return report
 
 

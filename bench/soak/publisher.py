@@ -56,7 +56,7 @@ class Publisher:
         if dice < 0.6:
             batch = from_worker(uid, progressed(number, percent=number % 101), batch=number)
         elif dice < 0.7:
-            batch = from_worker(uid, logged(number), batch=number)
+            batch = from_worker(uid, logged(*range(20 * number, 20 * number + 20)), batch=number)
         elif dice < 0.9:
             batch = from_operator(observed(self._changed(uid, number)), batch=number)
         elif dice < 0.95 or not self._passing:

@@ -36,6 +36,8 @@ async def main(port: str, folder: str) -> None:
         "port": int(port), "data_dir": Path(folder) / "data", "static_dir": Path(folder) / "static",
         "relist_seconds": 3600.0, "ingest_token": TOKEN, "heartbeat_interval": 5.0, "heartbeat_timeout": 5.0,
         "cleanup_interval": 20.0, "max_connections": 100_000, "backlog_frames": 64,
+        # What is kept is full after a minute, so that what grows after that is a leak.
+        "ring_events": 2000, "ring_seconds": 60.0,
     })  # fmt: skip
     services = make_services(settings, api)
     app = make_app(services, ingest_token=TOKEN)

@@ -118,9 +118,11 @@ class Worker(Values):
     """Further settings: environment variables by name."""
     env_from_secrets: list[Name] = []
     """Secrets in the namespaces of the tasks whose keys become environment variables: `REPACK_INDEX_URL` with a
-    password, `HTTPS_PROXY` with one."""
+    password, `HTTPS_PROXY` with one, `REPACK_GITHUB_TOKEN`."""
     index_url: str = ""
     """Package index for tasks that name none; the public one when empty."""
+    allowed_private_hosts: list[str] = []
+    """Names, addresses and networks that may be private (`REPACK_ALLOWED_PRIVATE_HOSTS`); that of `indexUrl` may."""
     ca_bundle: CaBundle = CaBundle()
     """A private certificate authority."""
     proxy: Proxy = Proxy()

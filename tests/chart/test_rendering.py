@@ -61,7 +61,7 @@ def test_every_pod_is_fit_for_pod_security_restricted(name):
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_both_programs_take_the_settings_that_the_chart_gives_them(name, monkeypatch):
+def test_both_programs_take_the_settings_that_the_chart_gives_them(name, monkeypatch, tmp_path):
     objects = rendered(MATRIX[name])
     for component, settings, prefix in (
         ("operator", OperatorSettings, "REPACK_OPERATOR_"),
@@ -72,8 +72,11 @@ def test_both_programs_take_the_settings_that_the_chart_gives_them(name, monkeyp
         given = environment(objects, component)
         for variable, value in given.items():
             monkeypatch.setenv(variable, value)
-        # The token's file is there in a Pod only.
-        monkeypatch.setenv("REPACK_DASHBOARD_AUTH_TOKEN_FILE", str(CHART / "values.schema.json"))
+        # Files of Secrets are there in a Pod only.
+        (tmp_path / "secret").write_text("redis://a-host-and-a-token")
+        for variable in given:
+            if variable.endswith(("AUTH_TOKEN_FILE", "REDIS_URL_FILE")):
+                monkeypatch.setenv(variable, str(tmp_path / "secret"))
         read = settings()
         assert all(variable.startswith(prefix) for variable in given)
         if component == "operator":
@@ -155,8 +158,8 @@ def test_the_template_of_the_crd_is_the_file_that_kubectl_applies():
 
 
 def test_every_metric_of_the_alerts_and_of_grafana_exists():
-    sources = [*(ROOT / "operator/src").rglob("metrics.py"), *(ROOT / "operator/src").rglob("program.py"),
-               *(ROOT / "dashboard/server/src").rglob("metrics.py")]  # fmt: skip
+    folders = (ROOT / "operator/src/repack_operator", ROOT / "dashboard/server/src")
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
     made = set(re.findall(r'"(?:repack_)?([a-z_]+)"', " ".join(path.read_text("utf-8") for path in sources)))
     files = [CHART / "files/rules.yaml", *(CHART / "dashboards").glob("*.json")]
     used = set(re.findall(r"\brepack_([a-z_]+)", " ".join(path.read_text("utf-8") for path in files)))

@@ -17,6 +17,7 @@ class FakeDashboard:
         self.uploads: dict[str, bytes] = {}
         self.artifacts: dict[str, bytes] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}
+        self.results: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.refuse_artifacts: list[int] = []
         """Statuses to answer the next uploads of artifacts with."""
@@ -73,6 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if "/logs/" in self.path:
             ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
+            self._answer(204, b"")
+            return
+        if "/results/" in self.path:
+            ingest.results[self.path] = json.loads(body)
             self._answer(204, b"")
             return
         if ingest.refuse_artifacts:

@@ -1,6 +1,7 @@
 """The images install what requirements.lock pins, and nothing else."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,12 @@ def test_every_image_runs_as_the_account_that_pods_demand():
     assert users["base"] == ["65532:65532"]
     assert users["worker-build"][-1] == "65532:65532"
     assert all(not users[part] for part in PARTS)  # as their base has it
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_has_all_that_its_part_asks_for(part):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"][part]]
+    names = {re.match(r"[A-Za-z0-9._-]+", text)[0].lower() for text in asked}
+    pinned = {pin.partition("==")[0] for pin in _entries(ROOT / f"images/{part}.lock")}
+    assert names - pinned == set(), "run `make image-locks`"

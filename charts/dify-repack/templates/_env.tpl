@@ -47,6 +47,7 @@
 {{- $worker := .Values.worker }}
 {{- $env := dict }}
 {{- with $worker.indexUrl }}{{ $_ := set $env "REPACK_INDEX_URL" . }}{{ end }}
+{{- with $worker.allowedPrivateHosts }}{{ $_ := set $env "REPACK_ALLOWED_PRIVATE_HOSTS" (toJson .) }}{{ end }}
 {{- with $worker.proxy.http }}{{ $_ := set $env "HTTP_PROXY" . }}{{ end }}
 {{- with $worker.proxy.https }}{{ $_ := set $env "HTTPS_PROXY" . }}{{ end }}
 {{- with $worker.proxy.noProxy }}{{ $_ := set $env "NO_PROXY" . }}{{ end }}
@@ -79,18 +80,13 @@
 {{- end }}
 {{- if or $values.redis.url $values.redis.existingSecret.name }}
 {{- $_ := set $env "REPACK_DASHBOARD_REDIS_PREFIX" $values.redis.prefix }}
-{{- if not $values.redis.existingSecret.name }}{{ $_ := set $env "REPACK_DASHBOARD_REDIS_URL" $values.redis.url }}{{ end }}
+{{- if $values.redis.existingSecret.name }}
+{{- $_ := set $env "REPACK_DASHBOARD_REDIS_URL_FILE" "/var/run/secrets/dify-repack-redis/url" }}
+{{- else }}
+{{- $_ := set $env "REPACK_DASHBOARD_REDIS_URL" $values.redis.url }}
+{{- end }}
 {{- end }}
 {{- include "dify-repack.env" (merge (dict) $values.env $env) }}
-{{- with $values.redis.existingSecret }}
-{{- if .name }}
-- name: REPACK_DASHBOARD_REDIS_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
-{{- end }}
-{{- end }}
 {{- end }}
 
 {{/* Name and key of the Secret with the users' token */}}

@@ -64,6 +64,9 @@ class OneAtATime:
     async def put_log(self, log: Path) -> None:
         """Keep no log."""
 
+    async def put_result(self, result: WorkResult) -> None:
+        """Keep no result: the report beside each package says it."""
+
 
 @dataclass
 class Batch:

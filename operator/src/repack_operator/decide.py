@@ -19,6 +19,7 @@ from repack_operator.outcome import Outcome, over
 from repack_operator.sightings import JobSeen, PodSeen
 from repack_operator.situation import (
     NOTHING,
+    AskStore,
     CreateJob,
     Decision,
     DeleteJob,
@@ -61,15 +62,15 @@ def _after_the_end(seen: Situation) -> Decision | None:
     if seen.task.phase is None or not seen.task.phase.is_final:
         return None
     status = seen.task.status
-    doomed = tuple(DeleteJob(job.name, job.uid) for job in seen.jobs if job.live and not job.deleting)
-    ttl = seen.task.spec.ttl_seconds_after_finished
-    ttl = seen.default_ttl_seconds if ttl is None else ttl
-    if ttl is None or status.completion_time is None:
-        return Decision(actions=doomed)
-    expires = status.completion_time + timedelta(seconds=ttl)
-    if seen.now >= expires:
+    ended, ttl, job_ttl = status.completion_time or seen.now, _ttl(seen), seen.job_ttl_seconds
+    expires = ended + timedelta(seconds=ttl) if ttl is not None else None
+    if expires is not None and seen.now >= expires:
         return Decision(actions=(DeleteTask(),))
-    return Decision(actions=doomed, wake_at=expires)
+    jobs_go = ended + timedelta(seconds=job_ttl) if job_ttl is not None and seen.jobs else None
+    all_go = jobs_go is not None and seen.now >= jobs_go
+    doomed = tuple(DeleteJob(job.name, job.uid) for job in seen.jobs if (job.live or all_go) and not job.deleting)
+    moments = [moment for moment in (expires, None if all_go else jobs_go) if moment is not None]
+    return Decision(actions=doomed, wake_at=min(moments, default=None))
 
 
 def _leftovers(seen: Situation) -> Decision | None:
@@ -82,7 +83,8 @@ def _leftovers(seen: Situation) -> Decision | None:
 def _vanished(seen: Situation) -> Decision | None:
     """The status speaks of an attempt that is not over, and its Job is not to be seen.
 
-    The API server is asked before anything is judged by what is not there; then what the Pod left behind counts.
+    The API server is asked before anything is judged by what is not there; then what the Pod left behind counts, and
+    then what the worker left in the artifact store.
     """
     attempt = seen.task.status.attempt or 0
     if attempt == 0 or attempt in seen.recorded or seen.job is not None or seen.task.phase is Phase.CANCELLING:
@@ -95,6 +97,10 @@ def _vanished(seen: Situation) -> Decision | None:
         end = outcomes.of_success(seen.task.spec, seen.pod)
     elif seen.pod is not None and seen.pod.exit_code is not None and seen.pod.termination_message:
         end = outcomes.of_failure(stand_in, seen.pod, seen.now)
+    elif seen.has_store and seen.answers.store_asked != seen.attempt:
+        return Decision(actions=(AskStore(seen.attempt),))
+    elif seen.answers.published is not None:
+        end = outcomes.of_result(seen.task.spec, seen.answers.published)
     return None if seen.cancelled and not end.ok else _conclude(seen, stand_in, end)
 
 

@@ -21,6 +21,7 @@ from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source
 from repack_operator.handlers import make_registry, run_watches
 from repack_operator.health import Health
 from repack_operator.metrics import Metrics
+from repack_operator.published import DashboardStore
 from repack_operator.reconcile import Reconciler, utc_now
 from repack_operator.rights import Rights
 from repack_operator.settings import Settings
@@ -64,7 +65,7 @@ class Program:
         self._cluster = cluster
         self._settings = settings
         self._metrics = metrics
-        self.reconciler = Reconciler(cluster, settings, metrics, clock=monotonic)
+        self.reconciler = Reconciler(cluster, settings, metrics, clock=monotonic, store=store_of(settings))
         self.health = health or Health(clock=monotonic, silence_seconds=3 * settings.probe_seconds)
         self.at_rest = asyncio.Event()
         """Set when nothing is decided and written any more, at the end of `run`."""
@@ -285,6 +286,11 @@ class Program:
         metrics.phases(reconciler.phases)
         for resource, _ in _KINDS:
             metrics.objects(resource.kind, lambda resource=resource: reconciler.observed.count(resource))  # type: ignore[misc]
+
+
+def store_of(settings: Settings) -> DashboardStore | None:
+    """Return the artifact store that can be asked; None without a dashboard."""
+    return DashboardStore(settings.ingest_url, settings.ingest_token_file) if settings.ingest_url else None
 
 
 async def _waited_for(task: "asyncio.Task[None]") -> None:

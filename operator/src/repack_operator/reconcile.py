@@ -6,6 +6,7 @@ for the dashboard.
 
 from collections import Counter as Tally
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -23,8 +24,20 @@ from repack_operator.decide import decide, unreadable
 from repack_operator.emit import Outbox
 from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
+from repack_operator.published import ArtifactStore
 from repack_operator.settings import Settings
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
+from repack_operator.situation import (
+    Answers,
+    AskStore,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteTask,
+    LookFor,
+    Refusal,
+    Situation,
+    Slot,
+)
 from repack_operator.slots import Slots
 from repack_operator.status import merge_patch
 from repack_operator.story import Story
@@ -56,6 +69,7 @@ class Reconciler:
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = utc_now,
+        store: ArtifactStore | None = None,
     ) -> None:
         self.observed = Observed()
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
@@ -66,6 +80,7 @@ class Reconciler:
         """Called when the API server said that we may not do something."""
         self._settings = settings
         self._metrics = metrics
+        self._store = store
         self._performer = Performer(cluster, self.observed, settings)
         self._clock = clock
         self._now = now
@@ -161,7 +176,7 @@ class Reconciler:
         Raises:
             KubeError: the API server could not do it now.
         """
-        looked_for: int | None = None
+        answers = Answers()
         for _ in range(_TURNS):
             body = self.observed.task(key)
             if body is None:
@@ -169,19 +184,19 @@ class Reconciler:
                 self.queue.forget(key)
                 self.admit()
                 return
-            task, decision = self._decide(key, body, looked_for=looked_for)
+            task, decision = self._decide(key, body, answers)
             if decision.wake_at is not None:
                 self.queue.add_after(key, (decision.wake_at - self._now()).total_seconds())
             if decision.status is None and not decision.actions:
                 await self._copy_progress(key, task)
                 return
-            looked_for = next((action.attempt for action in decision.actions if isinstance(action, LookFor)), None)
+            answers = await self._ask(task, decision, answers)
             await self._carry_out(key, task, decision)
             if any(isinstance(action, DeleteTask) for action in decision.actions):
                 return
         raise RuntimeError(f"{_TURNS} turns and still something to do: {self.observed.task(key)}")
 
-    def _decide(self, key: Key, body: Object, *, looked_for: int | None) -> tuple[RepackageTask, Decision]:
+    def _decide(self, key: Key, body: Object, answers: Answers) -> tuple[RepackageTask, Decision]:
         """Decide and book the slot in one go: no other task can be looked at in between."""
         try:
             task, complaint = RepackageTask.model_validate(body), ""
@@ -196,9 +211,11 @@ class Reconciler:
             pods=self.observed.pods_of(uid),
             slot=self.slots.ask(key, task) if self._may_start(task) else Slot(free=False),
             refusal=self._refusals.get(uid),
-            looked_for=looked_for,
+            answers=answers,
+            has_store=self._store is not None,
             unsure=uid in self._unsure,
             default_ttl_seconds=self._settings.default_ttl_seconds,
+            job_ttl_seconds=self._settings.job_ttl_seconds,
             profiles=frozenset(self._settings.profiles),
         )
         final = task.phase is not None and task.phase.is_final
@@ -216,14 +233,24 @@ class Reconciler:
         wanted = task.spec.desired_state is DesiredState.ACTIVE and not ended
         return wanted and task.metadata.uid not in self.observed.tasks_with_live_jobs()
 
+    async def _ask(self, task: RepackageTask, decision: Decision, known: Answers) -> Answers:
+        """Ask what the decision wants to know; what was asked before counts until something else is done."""
+        uid, answers = task.metadata.uid, Answers()
+        for action in decision.actions:
+            if isinstance(action, LookFor):
+                await self._performer.perform(task, action, now=self._now())
+                self._settle(uid)
+                answers = replace(known, looked_for=action.attempt)
+            elif isinstance(action, AskStore) and self._store is not None:
+                found = await self._store.published(uid, action.attempt)
+                answers = replace(known, store_asked=action.attempt, published=found)
+        return answers
+
     async def _carry_out(self, key: Key, task: RepackageTask, decision: Decision) -> None:
         """A Job is made before the status is written, and deleted after."""
         for action in decision.actions:
             if isinstance(action, CreateJob):
                 await self._create(task, action)
-            elif isinstance(action, LookFor):
-                await self._performer.perform(task, action, now=self._now())
-                self._settle(task.metadata.uid)
         if decision.status is not None and not await self._write(key, task, decision.status):
             return
         for action in decision.actions:

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """Jobs that may be made at once."""
     default_ttl_seconds: int | None = Field(default=None, ge=0)
     """Seconds after which a finished task without `spec.ttlSecondsAfterFinished` is deleted; None keeps it."""
+    job_ttl_seconds: int | None = Field(default=None, ge=0)
+    """Seconds after the end of a task at which its Jobs are deleted; None keeps them as long as the task."""
     workers: int = Field(default=8, ge=1)
     """How many tasks are looked at in parallel."""
     resync_seconds: float = Field(default=300.0, ge=1)

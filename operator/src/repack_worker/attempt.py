@@ -61,12 +61,15 @@ class Attempt:
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
         self.on_work(work)
-        return WorkResult(
+        result = WorkResult(
             ok=True,
             plugin=work.the_plugin.info,
             plan=plan_status(work) if self.spec.dry_run else None,
             artifacts=work.artifacts,
         )
+        if result.artifacts:
+            await self.store.put_result(result)
+        return result
 
 
 @contextlib.asynccontextmanager

@@ -286,3 +286,17 @@ def test_a_drain_is_spread_over_its_window_and_leaves_nobody_out() -> None:
     assert moments[0] < 0.5
     assert 1.0 < moments[100] < 2.0
     assert 2.5 < moments[-1] <= 3.0
+
+
+def test_what_was_left_out_is_counted_while_the_client_is_still_there() -> None:
+    hub, _ = a_hub()
+    sink = FakeSink()
+    client = hub.connect(sink, is_v1=True, kind="tasks")
+    counted = hub._metrics.coalesced._value.get
+    sink.coalesced = 3
+    hub.measure()
+    hub.measure()
+    assert counted() == 3
+    sink.coalesced = 5
+    hub.drop(client, code=1000)
+    assert counted() == 5

@@ -9,7 +9,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks
+from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, results, site, status, tasks
 from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.background import running
@@ -174,6 +174,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         logs.routes(services),
         artifacts.routes(services, guard),
         ingest.routes(services, guard),
+        results.routes(services, guard),
     ):
         for route in router.routes:
             if hasattr(route, "response_model_exclude_none"):

@@ -50,6 +50,8 @@ class Client:
     pinged_at: float = 0.0
     close_code: int | None = None
     """Set when we closed it."""
+    coalesced: int = 0
+    """Frames left out for it that were counted already."""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ class Hub:
         # uvicorn says 1005 of a connection that was lost without a close frame, where the standard says 1006.
         shown = client.close_code or (1006 if code == 1005 else code)
         self._metrics.disconnects.labels(_bounded(shown), initiator).inc()
-        self._metrics.coalesced.inc(client.sink.coalesced)
+        self._count_coalesced(client)
 
     def join(self, client: Client, channel: str) -> None:
         """Let a client hear a channel from now on, and nothing of before."""
@@ -208,7 +210,9 @@ class Hub:
         return len(silent)
 
     def measure(self) -> None:
-        """Set the gauges that would cost too much to keep with every write."""
+        """Bring up to date what would cost too much to keep with every write."""
+        for client in self.clients:
+            self._count_coalesced(client)
         self._metrics.backlog_frames.set(max((client.sink.waiting for client in self.clients), default=0))
 
     def spread(self, clients: Iterable[Client], *, window: float) -> list[tuple[float, Client]]:
@@ -315,6 +319,11 @@ class Hub:
         for kind, number in Counter(cast.kind for cast in casts).items():
             self._metrics.messages_sent.labels(kind).inc(number * clients)
         self._metrics.bytes_sent.inc(clients * sum(len(cast.frame) for cast in casts))
+
+    def _count_coalesced(self, client: Client) -> None:
+        left_out = client.sink.coalesced
+        self._metrics.coalesced.inc(left_out - client.coalesced)
+        client.coalesced = left_out
 
     def _count(self, kind: str, sent: int, finished: bytes) -> None:
         if sent:

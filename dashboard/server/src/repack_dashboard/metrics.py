@@ -58,7 +58,6 @@ class Metrics:
         self.artifact_bytes = counter("artifact_bytes_total", "Bytes of packages taken", "kind")
         self.log_up = gauge("dashboard_event_log_up", "1 while the event log can be written and is followed")
         self.log_head = gauge("dashboard_event_log_head", "Number of the last event (gseq)")
-        self.log_appends = counter("dashboard_event_log_appends_total", "What became of events", "result")
         self.log_begins = counter("dashboard_event_log_begins_total", "Times that the numbers did not go on")
         self.relists = counter("dashboard_relists_total", "Full lists of the tasks", "result")
         self.tasks = gauge("dashboard_tasks", "Tasks that are shown")

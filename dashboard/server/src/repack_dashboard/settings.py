@@ -4,6 +4,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -179,8 +180,11 @@ class Settings(BaseSettings):
             ValueError: its file is unreadable, or it is none of a Redis.
         """
         url = _secret(self.redis_url_file, self.redis_url, variable="REDIS_URL")
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError(f"{_PREFIX}REDIS_URL must be redis[s]://[user:password@]host[:port][/database]")
+        if url and not _is_redis_url(url):
+            raise ValueError(
+                f"{_PREFIX}REDIS_URL must be redis[s]://[user:password@]host[:port][/database], with what is special "
+                "in the password percent-encoded"
+            )
         return url or None
 
     def read_ingest_token(self) -> str:
@@ -198,6 +202,16 @@ class Settings(BaseSettings):
                 f"(or {_PREFIX}INGEST_TOKEN) here, and the same token for them"
             )
         return token
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "unix" or (
+            parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        )
+    except ValueError:  # of the port; its sentence would repeat a part of the URL
+        return False
 
 
 def _secret(file: Path | None, value: SecretStr | None, *, variable: str) -> str:

@@ -119,6 +119,8 @@ class Welcome:
 
     def change(self, client: Client, sees: Sees) -> bool:
         """Let a client hear what it may see now, and tell it so; False when nothing is left of what it heard."""
+        if not client.channels:
+            return True  # it hears nothing anyway: it left, or the log begins anew and it is about to be sent away
         mine = [uid_of_channel(name) for name in client.channels if name.startswith(TASK_CHANNEL_PREFIX)]
         kept = [uid for uid in mine if uid is not None and (uid not in self._store or self._is_shown(uid, sees))]
         for uid in {uid for uid in mine if uid is not None}.difference(kept):
