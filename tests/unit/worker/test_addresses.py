@@ -48,7 +48,8 @@ async def refused(url: str, settings: Settings, tmp_path) -> RepackError:
 @pytest.mark.parametrize(
     ("address", "public"),
     [
-        ("151.101.0.223", True), ("2606:4700::1", True), ("203.0.113.80", True), ("2001:db8::1", True), ("64:ff9b::9765:df", True), ("2002:9765:df::1", True),
+        ("151.101.0.223", True), ("2606:4700::1", True),
+        ("203.0.113.80", True), ("2001:db8::1", True), ("64:ff9b::9765:df", True), ("2002:9765:df::1", True),
         ("127.0.0.1", False), ("127.1.2.3", False), ("0.0.0.0", False), ("10.0.0.1", False), ("172.16.0.1", False),
         ("192.168.1.1", False), ("169.254.169.254", False), ("100.64.0.1", False), ("198.18.0.1", False),
         ("224.0.0.1", False), ("255.255.255.255", False), ("::", False), ("::1", False), ("fe80::1", False),
