@@ -14,6 +14,7 @@ from repack_worker.fetch import Fetcher
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
 from repack_worker.settings import Settings
+from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
 from repack_worker.store import ArtifactStore
@@ -31,6 +32,8 @@ class Attempt:
     store: ArtifactStore
     journal: Journal
     folder: Path
+    shared: SharedCache | None = None
+    """The dashboard's wheel cache, where there is one."""
 
     async def run(self) -> WorkResult:
         """Run all stages and return the result; failures are results too, with reason, message and hint."""
@@ -43,6 +46,7 @@ class Attempt:
                 journal=self.journal,
                 fetcher=fetcher,
                 folder=self.folder,
+                shared=self.shared,
             )
             try:
                 await run_steps(DRY_RUN_STEPS if self.spec.dry_run else STEPS, work)
@@ -53,6 +57,14 @@ class Attempt:
                     ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
+        if any(target.failure for target in work.targets):
+            reason, message = work.failed()
+            hint = next(target.failure.hint for target in work.targets if target.failure)
+            self.journal.say(f"{reason.value}: {message}", "error")
+            return WorkResult(
+                ok=False, reason=reason.value, message=message, hint=hint, plugin=work.the_plugin.info,
+                plan=plan_status(work) if self.spec.dry_run else None, artifacts=work.artifacts,
+            )  # fmt: skip
         return WorkResult(
             ok=True,
             plugin=work.the_plugin.info,

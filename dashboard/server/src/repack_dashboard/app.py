@@ -10,7 +10,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks
+from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks, wheels
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.background import running
 from repack_dashboard.board import Board
@@ -30,6 +30,7 @@ from repack_dashboard.settings import AuthMode, IngestAuth, Settings
 from repack_dashboard.store import Store
 from repack_dashboard.users import Everybody, KubernetesUsers, TokenUsers, Users
 from repack_dashboard.welcome import Greeting, Welcome
+from repack_dashboard.wheel_store import WheelStore
 
 API = "/api/v1"
 
@@ -65,6 +66,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         operator=operator,
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
+        wheels=WheelStore(settings.data_dir, max_bytes=settings.wheel_cache_bytes),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
         users=users,
@@ -165,6 +167,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         tasks.routes(services),
         logs.routes(services),
         artifacts.routes(services, guard),
+        wheels.routes(services, guard),
         ingest.routes(services, guard),
     ):
         for route in router.routes:
