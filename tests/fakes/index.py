@@ -49,14 +49,17 @@ def a_wheel(
     tag: str = "py3-none-any",
     source: str = "",
     padding: int = 0,
+    metadata: tuple[str, ...] = (),
+    files: dict[str, bytes] | None = None,
 ) -> WheelFile:
-    """Return an installable wheel with one module of its own name."""
+    """Return an installable wheel with one module of its own name; `metadata` are more lines, `files` more files."""
     module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-{version}.dist-info"
-    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
-    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *metadata]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     files = {
+        **(files or {}),
         f"{module}/__init__.py": source.encode() + b"\n",
-        f"{info}/METADATA": ("\n".join(metadata) + "\n").encode(),
+        f"{info}/METADATA": ("\n".join(lines) + "\n").encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
     }
     if padding:
