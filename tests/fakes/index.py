@@ -110,6 +110,10 @@ class FakeIndex:
         self.wheels: dict[str, WheelFile] = {}
         self.files: dict[str, bytes] = {}
         self.seen: list[Seen] = []
+        self.needs_authorization: str | None = None
+        """The value of `Authorization` without which nobody gets an answer."""
+        self.speaks_html = False
+        """Answer with the older form of an index page (PEP 503)."""
         self._faults: list[tuple[str, Fault]] = []
         self._lock = threading.Lock()
         self.stopping = threading.Event()
@@ -179,11 +183,16 @@ class FakeIndex:
         wheels = [wheel for wheel in self.wheels.values() if wheel.name == name]
         if not wheels:
             return None
-        files = [
+        files: list[dict[str, Any]] = [
             {"filename": wheel.filename, "url": self.file_url(wheel), "size": len(wheel.content),
              "hashes": {"sha256": wheel.sha256}, "upload-time": "2026-01-01T00:00:00Z"}
             for wheel in wheels
         ]  # fmt: skip
+        if self.speaks_html:
+            links = (
+                f'<a href="{file["url"]}#sha256={file["hashes"]["sha256"]}">{file["filename"]}</a>' for file in files
+            )
+            return "text/html", f"<!DOCTYPE html><html><body>{'<br>'.join(links)}</body></html>".encode()
         versions = sorted({wheel.version for wheel in wheels})
         page = {"meta": {"api-version": "1.1"}, "name": name, "versions": versions, "files": files}
         return _JSON, json.dumps(page).encode()
@@ -210,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.hang_up:
             self.close_connection = True
             return
+        needed = self.server.index.needs_authorization
+        if needed and self.headers.get("Authorization") != needed:
+            fault = Fault(status=401, headers={"WWW-Authenticate": 'Basic realm="tests"'})
         answer = self.server.index.answer(self.path.partition("?")[0])
         status = fault.status or (200 if answer else 404)
         kind, body = answer or ("text/plain", b"not here")

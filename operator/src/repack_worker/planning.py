@@ -5,7 +5,7 @@ from dataclasses import replace
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from repack_contract.errors import RepackError
+from repack_contract.errors import RepackError, sanitize
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_worker.archive import invalid
@@ -137,7 +137,7 @@ def _tell(work: Work, target: TargetWork) -> None:
             work.journal.say(f"  {wheel.pin}  {wheel.filename}", "debug")
         for source in plan.builds:
             work.journal.say(f"  {source.label}  to be built from {source.filename}")
-        for warning in plan.warnings:
+        for warning in map(sanitize, plan.warnings):
             if warning not in target.warnings:
                 target.warnings.append(warning)
                 work.journal.say(warning, "warning")

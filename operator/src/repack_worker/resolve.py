@@ -185,6 +185,12 @@ def explain(output: str, *, origin: str, platform: Platform) -> RepackError:
     """Turn what uv said into an error with a reason; the sentence of uv that names the culprit is kept."""
     said = sentence(output.splitlines()).partition(" hint: Wheels are required")[0]
     lowered = output.lower()
+    if "valid authentication credentials" in lowered:
+        return RepackError(
+            Reason.INDEX_UNREACHABLE,
+            f"The package index wants other credentials, or any (401, 403), while reading {origin}: {said}",
+            hint="Set REPACK_INDEX_USERNAME and REPACK_INDEX_PASSWORD_FILE, or REPACK_INDEX_NETRC_FILE.",
+        )
     if "no solution found" in lowered or "not found in the package registry" in output:
         if "no usable wheels" in output or "no wheels" in output:
             return RepackError(

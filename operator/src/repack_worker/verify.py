@@ -118,6 +118,28 @@ async def prove(
     return Proof(plugin, proof, tuple(run for _, runs in proofs for run in runs))
 
 
+async def survey(package: Path, *, bench: Bench, folder: Path, limits: Limits) -> dict[Daemon, str]:
+    """Install a package, whatever it is, the way of each daemon; return what went wrong, empty where nothing did.
+
+    For comparing packages: `prove` stops at the first daemon that cannot install one.
+    """
+    base = Path(tempfile.mkdtemp(prefix="survey-", dir=folder))
+
+    async def one(daemon: Daemon) -> str:
+        try:
+            _, run = await work.of_daemon(daemon, thorough=False)
+        except RepackError as error:
+            return error.message
+        return run.skipped
+
+    try:
+        work = _Work(read_plugin(await in_thread(unpack, package, base / "unpacked", limits=limits)), bench, base)
+        outcomes = await asyncio.gather(*(one(daemon) for daemon in bench.daemons))
+    finally:
+        await in_thread(shutil.rmtree, base, ignore_errors=True)
+    return dict(zip(bench.daemons, outcomes, strict=True))
+
+
 class _Work:
     """The installations of one package, each in a copy of its folder."""
 
@@ -134,15 +156,16 @@ class _Work:
         if cpu is not native_cpu():
             return await self._foreign(cpu)
         first, *others = await asyncio.gather(
-            self._one(CURRENT, thorough=True),
-            *(self._one(daemon, thorough=False) for daemon in self._bench.daemons if daemon is not CURRENT),
+            self.of_daemon(CURRENT, thorough=True),
+            *(self.of_daemon(daemon, thorough=False) for daemon in self._bench.daemons if daemon is not CURRENT),
         )
         runs = [first[1], *(run for _, run in others)]
         order = {daemon.label: at for at, daemon in enumerate(DAEMONS)}
         runs.sort(key=lambda run: order[run.daemon])
         return f"{first[0]} {compatibility(runs)}", tuple(runs)
 
-    async def _one(self, daemon: Daemon, *, thorough: bool) -> tuple[str, Run]:
+    async def of_daemon(self, daemon: Daemon, *, thorough: bool) -> tuple[str, Run]:
+        """Install the way of one daemon; return the sentence for the record and the run."""
         python, isolation = self._bench.interpreter.version, self._bench.isolation
         program = await self._program(daemon)
         if daemon.uv and program is None:

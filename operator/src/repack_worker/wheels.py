@@ -56,6 +56,8 @@ class IndexOrigin:
         try:
             await self._download(url, file, into, on_bytes)
         except RepackError as error:
+            if error.reason is Reason.PACKAGE_TOO_LARGE:  # than the plan says that it is: another file
+                raise RepackError(Reason.CHECKSUM_MISMATCH, error.message) from error
             if error.reason is not _MISSING:
                 raise
             found = await self._elsewhere(file) if self._index else None

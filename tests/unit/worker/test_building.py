@@ -1,9 +1,7 @@
 """Distributions without a wheel: built from source, by somebody's code, without a network and without secrets."""
 
 import json
-import os
 import platform
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -11,13 +9,14 @@ import pytest
 
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
-from fakes.sources import an_sdist, source_files, write_files
+from fakes.sources import an_sdist, source_files
 from repack_contract.phases import Stage
 from repack_contract.progress import StageState
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Target
 from repack_worker.elf import compiled_files, machine_of
 from requirements import require, require_command
+from styles import served
 
 BOTH = [Target(arch=Arch.AMD64), Target(arch=Arch.ARM64)]
 
@@ -181,38 +180,19 @@ async def test_building_can_be_switched_off(tmp_path, index, pack, settings):
     assert "REPACK_BUILD_SOURCES" in (result.message or "")
 
 
-def a_repository(folder: Path, files: dict[str, str]) -> str:
-    """Make a git repository that a plain file server can serve; return the commit."""
-    git = require_command("git", install="apt-get install git")
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    who = ("-c", "user.name=t", "-c", "user.email=t@tests.invalid", "-c", "init.defaultBranch=main")
-
-    def call(*words: str) -> str:
-        done = subprocess.run([git, *who, *words], cwd=folder, env=env, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    write_files(folder, files)
-    call("init", "--quiet")
-    call("add", "--all")
-    call("commit", "--quiet", "-m", "first")
-    call("update-server-info")
-    return call("rev-parse", "HEAD")
+@pytest.fixture
+def _git() -> None:
+    require_command("git", install="apt-get install git")
 
 
-def served(index, folder: Path) -> str:
-    for path in sorted((folder / ".git").rglob("*")):
-        if path.is_file():
-            index.add_file(f"tiny.git/{path.relative_to(folder / '.git')}", path.read_bytes())
-    return f"{index.base}/files/tiny.git"
-
-
+@pytest.mark.usefixtures("_git")
 @pytest.mark.parametrize("subdirectory", ["", "python/sdk"])
 async def test_a_git_dependency_is_built_from_the_commit_of_the_lock(tmp_path, index, pack, subdirectory):
     repository = tmp_path / "repository"
     files = {f"{subdirectory}/{path}".lstrip("/"): text for path, text in source_files("tiny-sdk").items()}
-    commit = a_repository(repository, files)
+    address, _, commit = served(index, repository, files).partition("#")
     query = f"?subdirectory={subdirectory}" if subdirectory else ""
-    address = f"{served(index, repository)}{query}#{commit}"
+    address = f"{address}{query}#{commit}"
     lock = a_lock(index, needs=("tiny-sdk",)) + (
         f'\n[[package]]\nname = "tiny-sdk"\nversion = "1.0"\nsource = {{ git = "{address}" }}\n'
     )
@@ -223,20 +203,21 @@ async def test_a_git_dependency_is_built_from_the_commit_of_the_lock(tmp_path, i
     assert report["wheels"][0]["builtFrom"].endswith(f"@{commit}")
 
 
+@pytest.mark.usefixtures("_git")
 async def test_a_git_requirement_without_a_lock_is_pinned_to_its_commit(tmp_path, index, pack):
     repository = tmp_path / "repository"
-    a_repository(repository, source_files("tiny-sdk"))
-    requirement = f"tiny-sdk @ git+{served(index, repository)}\n"
+    address = served(index, repository, source_files("tiny-sdk")).partition("#")[0]
+    requirement = f"tiny-sdk @ git+{address}\n"
     result = await pack(a_package(tmp_path / "tiny.difypkg", plugin_files(requirements=requirement)))
     assert result.ok, result.message
 
 
+@pytest.mark.usefixtures("_git")
 async def test_a_commit_that_is_gone_is_named(tmp_path, index, pack):
     repository = tmp_path / "repository"
-    a_repository(repository, source_files("tiny-sdk"))
+    address = served(index, repository, source_files("tiny-sdk")).partition("#")[0]
     lock = a_lock(index, needs=("tiny-sdk",)) + (
-        '\n[[package]]\nname = "tiny-sdk"\nversion = "1.0"\n'
-        f'source = {{ git = "{served(index, repository)}#{"a" * 40}" }}\n'
+        f'\n[[package]]\nname = "tiny-sdk"\nversion = "1.0"\nsource = {{ git = "{address}#{"a" * 40}" }}\n'
     )
     files = plugin_files(requirements=None, pyproject__toml=PYPROJECT) | {"uv.lock": lock}
     result = await pack(a_package(tmp_path / "tiny.difypkg", files))
