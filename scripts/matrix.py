@@ -37,10 +37,10 @@ Outcomes = dict[tuple[str, str], Mapping[Daemon, str]]
 AS_IT_WAS = "as published"
 PAGE = """# Compatibility
 
-Written by `make matrix`; do not edit. Each cell is one installation, the network refused by the kernel ({method}), by the
-command line of that daemon with the uv that it had, on CPython {python} ({arch}), followed by `import dify_plugin` and a
-comparison of what is installed with what is pinned. `✓` installed, `–` not. The daemons are emulated by their exact
-command lines and environment; their images were not run.
+Written by `make matrix`; do not edit. Each cell is one installation, the network refused by the kernel ({method}),
+by the command line of that daemon with the uv that it had, on CPython {python} ({arch}), followed by
+`import dify_plugin` and a comparison of what is installed with what is pinned. `✓` installed, `–` not. The daemons
+are emulated by their exact command lines and environment; their images were not run.
 
 {table}
 

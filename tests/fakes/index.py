@@ -115,8 +115,10 @@ class FakeIndex:
         self.speaks_html = False
         """Answer with the older form of an index page (PEP 503)."""
         self._faults: list[tuple[str, Fault]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.stopping = threading.Event()
+        self.sent_bytes = 0
+        """Of files, so far."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.index = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -163,7 +165,7 @@ class FakeIndex:
         return [seen for seen in self.seen if part_of_path in seen.path]
 
     def take_fault(self, path: str) -> Fault | None:
-        with self._lock:
+        with self.lock:
             for part, fault in self._faults:
                 if part in path and fault.times > 0:
                     fault.times -= 1
@@ -242,6 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if self.path.startswith("/packages/"):
+            with self.server.index.lock:
+                self.server.index.sent_bytes += len(body)
         self._write(body, fault)
 
     def _wanted_range(self, size: int) -> tuple[int, int] | None:

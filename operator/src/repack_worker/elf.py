@@ -8,10 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection
-
 _MAGIC = b"\x7fELF"
 _MACHINES = {62: "x86_64", 183: "aarch64", 3: "i386", 40: "arm"}
 _GLIBC = re.compile(r"GLIBC_2\.(\d+)(?:\.\d+)?")
@@ -49,6 +45,10 @@ def compiled_files(wheel: Path) -> Iterator[ElfFacts]:
 
 
 def _facts(name: str, content: io.BytesIO) -> ElfFacts:
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only builds need it, and it is slow to import
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+    from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415
+
     try:
         file = ELFFile(content)
         number = content.getbuffer()[18] if file.little_endian else 0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -93,7 +94,6 @@ class WheelCache:
     def __init__(self, folder: Path, *, connections: int, shared: SharedCache | None = None) -> None:
         self._folder, self._shared = folder, shared
         self._slots = asyncio.Semaphore(connections)
-        self._flights: dict[str, asyncio.Lock] = {}
 
     async def collect(
         self, files: Sequence[File], *, origin: Origin, on_bytes: Callable[[int], None], on_file: OnFile
@@ -118,7 +118,7 @@ class WheelCache:
 
     async def _one(self, file: File, *, origin: Origin, on_bytes: Callable[[int], None], on_file: OnFile) -> Path:
         path = self._folder / file.sha256 / file.filename
-        async with self._flights.setdefault(file.sha256, asyncio.Lock()), self._slots:
+        async with _flight(path), self._slots:
             if await in_thread(_is_right, path, file.sha256):
                 on_bytes(path.stat().st_size)
                 on_file(file, False)  # noqa: FBT003 - the callback's one flag
@@ -151,6 +151,18 @@ class WheelCache:
         shutil.move(file, arriving)
         arriving.replace(path)
         return path
+
+
+_FLIGHTS: WeakValueDictionary[tuple[int, Path], asyncio.Lock] = WeakValueDictionary()
+"""Who brings an entry now, by event loop: the attempts of a batch share a cache and shall not fetch a file twice."""
+
+
+def _flight(path: Path) -> asyncio.Lock:
+    key = id(asyncio.get_running_loop()), path
+    lock = _FLIGHTS.get(key)
+    if lock is None:
+        lock = _FLIGHTS[key] = asyncio.Lock()
+    return lock
 
 
 def _is_right(path: Path, sha256: str) -> bool:
