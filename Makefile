@@ -64,11 +64,34 @@ generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files
 lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --upgrade pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory image-locks
+
+.PHONY: image-locks
+image-locks: $(VENV)/.ready ## Take from requirements.lock what each image installs, into images/*.lock
+	@for part in operator worker dashboard; do \
+	  $(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra $$part --generate-hashes \
+	    --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
+	done
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --constraint images/worker.lock images/build.in -o images/build.lock
+
+# How an image is built and given to the cluster: `$(IMAGE_BUILD) TAG CONTEXT --target TARGET`. Empty: they are there already.
+TEST_CLUSTER := $(wildcard ../shared/cluster/cluster)
+IMAGE_BUILD ?= $(if $(TEST_CLUSTER),$(TEST_CLUSTER) build)
+E2E_TAG ?= e2e
+
+.PHONY: e2e-images
+e2e-images: ## Build the images under test and give them to the cluster
+	@$(if $(IMAGE_BUILD),for part in operator worker dashboard; do \
+	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) . --target $$part > /tmp/dify-repack-$$part-image.log 2>&1 \
+	    || { cat /tmp/dify-repack-$$part-image.log >&2; exit 1; }; \
+	done,echo "IMAGE_BUILD is empty: the images dify-repack/*:$(E2E_TAG) must be in the cluster already")
 
 .PHONY: e2e
-e2e: setup ## Run the conformance and cluster tests against the cluster that KUBECONFIG names
+e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cluster that KUBECONFIG names
 	@test -n "$${KUBECONFIG:-}" || { echo "make e2e needs KUBECONFIG: the path of a cluster's kubeconfig" >&2; exit 1; }
-	@$(BIN)/python -m pytest -m cluster
+	@$(BIN)/python -m pytest -m cluster --ignore tests/e2e
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
@@ -86,6 +109,20 @@ matrix: setup ## Install every style of plugin the way of thirteen daemons and w
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
 
+.PHONY: fuzz
+fuzz: $(VENV)/.ready ## Throw bytes at the reader of packages for a minute (make fuzz FUZZ_SECONDS=600 for longer)
+	@test -d .fuzz/atheris || $(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --target .fuzz/atheris atheris \
+	  || echo "atheris cannot be installed for this Python; going on without it" >&2
+	@PYTHONPATH=.fuzz/atheris $(BIN)/python scripts/fuzz.py --seconds $${FUZZ_SECONDS:-60}
+
+.PHONY: autobahn
+autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSocket class and write docs/autobahn.md
+	@PYTHON2="$(PYTHON2)" $(BIN)/python scripts/autobahn.py --write docs/autobahn.md
+
+.PHONY: soak
+soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
+	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py
@@ -96,4 +133,4 @@ screenshots: setup ## Take the screenshots of README and docs
 
 .PHONY: clean
 clean: ## Remove what make made here (tasks and artifacts of the demo too)
-	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,6 @@ With `--exit-when-done` it ends by itself (the measure of the closing note, and 
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
 import signal
 import ssl
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from repack_contract.errors import RepackError
 from repack_contract.naming import API_VERSION, KIND, PLURAL, next_free_name
 from repack_contract.task import RepackageTask
 from repack_local.mode import LocalMode
@@ -164,9 +164,14 @@ async def main() -> int:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    with contextlib.suppress(asyncio.CancelledError):
-        return await demo(Screen(), exit_when_done=options.exit_when_done, stop=stop)
-    return 130
+    screen = Screen()
+    try:
+        return await demo(screen, exit_when_done=options.exit_when_done, stop=stop)
+    except RepackError as error:
+        screen.say(f"\n  {error.message}\n  {error.hint}")
+        return 1
+    except asyncio.CancelledError:
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write, or check, every generated file of the Python side: CRD, OpenAPI, and the tables of README.md.
+"""Write, or check, every generated file of the Python side: CRD, OpenAPI, chart, and the tables of READMEs.
 
 `make generate` calls it with --write and then lets openapi-typescript write the TypeScript types; a test of
 `make test` calls `stale_files`, so that a forgotten `make generate` is an error with a name.
@@ -6,15 +6,18 @@
 
 import argparse
 import sys
+from enum import Enum
 from pathlib import Path
 
 from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
+from chartgen import files as chart
 from repack_contract.reasons import REASONS, Retry
 from repack_contract.schema import generated_files as contract_files
 from repack_dashboard.openapi import text as openapi_text
 from repack_dashboard.settings import Settings as DashboardSettings
+from repack_local.arguments import parser
 from repack_local.settings import Settings as LocalSettings
 from repack_operator.settings import Settings as OperatorSettings
 from repack_worker.settings import Settings as WorkerSettings
@@ -73,13 +76,39 @@ def _default(value: object) -> str:
     return f"`{written}`" if len(written) < MAX_DEFAULT else "see the code"
 
 
+def cli_section() -> str:
+    """Return the commands with their options, from the parser: argparse's own text differs between Pythons."""
+    commands = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return "\n\n".join(_command_section(name, command) for name, command in commands.choices.items())
+
+
+def _command_section(name: str, command: argparse.ArgumentParser) -> str:
+    actions = [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
+    places = [action for action in actions if not action.option_strings]
+    words = [f"[{it.dest.upper()}]" if it.nargs == "?" else it.dest.upper() for it in places]
+    usage = " ".join(["dify-repack", name, *words, *(["[options]"] if len(actions) > len(words) else [])])
+    rows = [f"| {_written(action)} | {(action.help or '').replace('|', chr(92) + '|')} |" for action in actions]
+    table = ["", "| | |", "|---|---|", *rows] if rows else []
+    epilog = ["", "```text", command.epilog.strip(), "```"] if command.epilog else []
+    return "\n".join([f"### `{usage}`", "", str(command.description), *table, *epilog])
+
+
+def _written(action: argparse.Action) -> str:
+    """Return an option as it is written, with its value."""
+    choices = [str(choice.value if isinstance(choice, Enum) else choice) for choice in action.choices or ()]
+    value = action.metavar or ("{" + ",".join(choices) + "}" if choices else action.dest.upper())
+    names = [f"`{name}`" for name in action.option_strings] or [f"`{value}`"]
+    takes_value = action.option_strings and action.nargs != 0
+    return ", ".join(names) + (f" `{value}`" if takes_value else "")
+
+
 def between_markers(text: str, name: str, content: str) -> str:
     """Return `text` with what stands between the two markers of `name` replaced; an error when they are missing."""
     start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
     before, found_start, rest = text.partition(start)
     _, found_end, after = rest.partition(end)
     if not found_start or not found_end:
-        raise SystemExit(f"README.md lacks the markers {start} and {end}")
+        raise SystemExit(f"the markers {start} and {end} are missing")
     return f"{before}{start}\n{content}\n{end}{after}"
 
 
@@ -89,8 +118,13 @@ def generated_files() -> dict[Path, str]:
     text = readme.read_text(encoding="utf-8")
     text = between_markers(text, "reasons", reasons_table())
     text = between_markers(text, "settings", settings_tables())
+    cli = ROOT / "docs" / "cli.md"
+    chart_readme = ROOT / chart.CHART / "README.md"
     return {
+        cli: between_markers(cli.read_text(encoding="utf-8"), "cli", cli_section()),
         **contract_files(ROOT),
+        **chart.files(ROOT),
+        chart_readme: between_markers(chart_readme.read_text(encoding="utf-8"), "values", chart.table()),
         ROOT / "dashboard/web/src/api/openapi.json": openapi_text(),
         readme: text,
     }

@@ -1,13 +1,17 @@
 """The tables, as markdown, with the machine and the versions behind them."""
 
+import json
 import os
 import platform
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from load import Stats
+from logs import MEMORY, REDIS, Logs
 from measure import OURS, PEER, Batching, FanOut, Held, Path2Browser
 
 PACKAGES = ("uvicorn", "websockets", "uvloop", "fastapi", "starlette", "httptools")
@@ -23,18 +27,30 @@ class Report:
     fan_out: list[FanOut] = field(default_factory=list)
     batching: list[Batching] = field(default_factory=list)
     ingest: Path2Browser | None = None
+    logs: Logs | None = None
+    """None where there was no redis-server."""
     held: Held | None = None
 
 
-def as_markdown(report: Report) -> str:
-    """Return the page."""
+def save_held(held: Held, file: Path) -> None:
+    """Keep what was held, with the day and the machine."""
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_processor()} with {os.cpu_count()} cores"
+    file.write_text(json.dumps({"measured": when, "held": asdict(held)}, indent=2) + "\n", encoding="utf-8")
+
+
+def as_markdown(report: Report, *, kept: Path | None = None) -> str:
+    """Return the page; `kept` is a file that `save_held` wrote, if it is there."""
     parts = [_head(report)]
     if report.fan_out:
         parts += [_goals(report), _fan_out(report.fan_out), _batching(report.batching)]
     if report.ingest:
         parts.append(_ingest(report.ingest))
+    if report.logs:
+        parts.append(_logs(report.logs))
     if report.held:
         parts.append(_held(report.held))
+    if kept is not None and kept.exists():
+        parts.append(_kept(json.loads(kept.read_text(encoding="utf-8"))))
     return "\n".join(parts)
 
 
@@ -67,6 +83,9 @@ def _goals(report: Report) -> str:
     if report.ingest:
         above = (report.ingest.stats.p99_us - report.ingest.loop_p99_us) / 1000
         rows.append(("Ingest to browser, p99 above the loop's own delay", f"{above:.1f} ms", "≤ 50 ms"))
+    if report.logs:
+        what = f"Full path with Redis Streams, to the last of {report.logs.clients:,} clients"
+        rows.append((what, f"{report.logs.last_ratio:.2f} × memory log", "printed"))
     if report.held:
         rows.append(("Memory per idle connection", f"{report.held.bytes_each / 1024:.1f} KiB", "≤ 32 KB"))
     return "## Goals\n\n" + _table(("What", "Measured", "Goal"), rows)
@@ -122,8 +141,39 @@ the memory log and all settings as delivered (a tick of 20 ms).
 {_table(("", ""), rows)}"""
 
 
-def _held(found: Held) -> str:
+def _logs(found: Logs) -> str:
     rows = [
+        (
+            name,
+            f"{statistics.median(found.last[name]) * 1000:.2f}",
+            f"{statistics.median(found.cpu[name]) * 1000:.2f}",
+        )
+        for name in (MEMORY, REDIS)
+    ]
+    rows.append((f"{REDIS} × {MEMORY}", f"{found.last_ratio:.2f}", f"{found.cpu_ratio:.2f}"))
+    return f"""\
+## Event logs
+
+The full path of one event after another, each by itself: from a worker's progress, through the board and the log, to
+the last of {found.clients:,} clients. Redis is a redis-server on this machine that writes each event to its disk; its
+own CPU is not counted. What a replica does for an event that another one took is the same but for the writing.
+
+{_table(("log", "ms until the last client has it", "ms CPU of the dashboard"), rows)}"""
+
+
+def _kept(saved: dict[str, Any]) -> str:
+    found = Held(**{**saved["held"], "stats": Stats(**saved["held"]["stats"])})
+    return f"""\
+## Held for ten minutes
+
+Measured by itself ({saved["measured"]}), because it takes so long:
+`python bench/realtime --only-hold --hold 19000 --seconds 600 --save docs/realtime-hold.json`.
+
+{_table(("", ""), _held_rows(found))}"""
+
+
+def _held_rows(found: Held) -> list[tuple[str, ...]]:
+    return [
         ("connections", f"{found.stats.open:,}"),
         ("held for", f"{found.seconds:.0f} s"),
         ("lost", str(found.stats.lost)),
@@ -132,13 +182,15 @@ def _held(found: Held) -> str:
         ("growth of its memory meanwhile", f"{found.growth_bytes / 1024**2:.1f} MiB"),
         ("its CPU, share of a core", f"{found.cpu * 100:.1f} %"),
     ]
+
+
+def _held(found: Held) -> str:
     return f"""\
 ## Idle connections
 
-One server process, all settings but `max_connections` as delivered. To hold 19,000 for ten minutes (20,000 file
-descriptors in each process): `python bench/realtime --only-hold --hold 19000 --seconds 600`.
+One server process, all settings but `max_connections` as delivered.
 
-{_table(("", ""), rows)}"""
+{_table(("", ""), _held_rows(found))}"""
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

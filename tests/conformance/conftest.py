@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kubeapi import Kube, Server, embedded_server, real_server, unique, until
+from kubeapi import Kube, Server, embedded_server, unique, until
 from requirements import kubeconfig
 
 _CLUSTER = [pytest.param("cluster", marks=pytest.mark.cluster)] if kubeconfig() else []
@@ -12,8 +12,10 @@ _CLUSTER = [pytest.param("cluster", marks=pytest.mark.cluster)] if kubeconfig() 
 
 @pytest.fixture(scope="session", params=["embedded", *_CLUSTER])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    path = kubeconfig()
-    with embedded_server() if request.param == "embedded" or path is None else real_server(path) as running:
+    if request.param == "cluster":
+        yield request.getfixturevalue("real_cluster")
+        return
+    with embedded_server() as running:
         yield running
 
 

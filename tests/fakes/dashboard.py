@@ -19,6 +19,7 @@ class FakeDashboard:
         self.companions: dict[str, bytes] = {}
         self.wheels: dict[str, bytes] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}
+        self.results: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.refuse_artifacts: list[int] = []
         """Statuses to answer the next uploads of artifacts with."""
@@ -82,6 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         if "/companions/" in self.path or "/wheels/" in self.path:
             kept = ingest.wheels if "/wheels/" in self.path else ingest.companions
             kept[self.path.rpartition("/")[2]] = body
+            self._answer(204, b"")
+            return
+        if "/results/" in self.path:
+            ingest.results[self.path] = json.loads(body)
             self._answer(204, b"")
             return
         if ingest.refuse_artifacts:

@@ -90,6 +90,10 @@ class Fault:
     """Close the connection after so many bytes of the body."""
     drip_seconds: float | None = None
     """Send one byte in so many seconds."""
+    length: int | None = None
+    """Announce so many bytes, whatever comes."""
+    endless: bool = False
+    """Send the body again and again, with no length announced."""
     hang_up: bool = False
     """Close the connection without an answer."""
     times: int = 1_000_000
@@ -233,14 +237,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, kind=kind, body=body, fault=fault)
 
     def _send(self, status: int, *, kind: str, body: bytes, fault: Fault) -> None:
-        wanted = self._wanted_range(len(body)) if status == 200 else None
+        current = fault.headers.get("ETag")
+        changed = self.headers.get("If-Range", current) != current
+        wanted = self._wanted_range(len(body)) if status == 200 and not changed else None
         self.send_response(206 if wanted else status)
         if wanted:
             self.send_header("Content-Range", f"bytes {wanted[0]}-{wanted[1]}/{len(body)}")
             body = body[wanted[0] : wanted[1] + 1]
         for name, value in {"Content-Type": kind, "Accept-Ranges": "bytes", **fault.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if fault.endless:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(body) if fault.length is None else fault.length))
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -265,11 +274,15 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(body[at : at + 1])
                     if self.server.index.stopping.wait(fault.drip_seconds):
                         return
+            elif fault.endless:
+                while not self.server.index.stopping.is_set():
+                    self.wfile.write(body)
             elif fault.cut_after is not None:
                 self.wfile.write(body[: fault.cut_after])
                 self.close_connection = True
             else:
                 self.wfile.write(body)
+                self.close_connection = fault.length is not None or self.close_connection
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 

@@ -1,9 +1,11 @@
 """A TCP proxy with faults: what a network between a browser and the dashboard can do to them. Needs no rights."""
 
 import contextlib
+import select
 import socket
 import struct
 import threading
+import time
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -17,13 +19,19 @@ class Wire(Enum):
     """New connections are closed at once."""
     BLACKHOLE = "blackhole"
     """Nothing is passed on any more, in either direction, and nothing is closed."""
+    STALL = "stall"
+    """Nothing of the server is passed on to the client, as if it did not read."""
+    BUFFER = "buffer"
+    """What comes is held back for a second and passed on in one lump, in both directions."""
 
 
 class FaultProxy:
     """Listens on a loopback port and passes bytes to `target` (host, port) while it is told to."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], *, idle_seconds: float | None = None) -> None:
+        """Make a proxy; with `idle_seconds` it closes connections on which nothing was passed for so long."""
         self._target = target
+        self._idle = idle_seconds
         self._wire = Wire.PASS
         self._sockets: set[socket.socket] = set()
         self._reset: set[socket.socket] = set()
@@ -95,18 +103,36 @@ class FaultProxy:
                 continue
             with self._lock:
                 self._sockets |= {client, server}
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            passed = [time.monotonic()]
+            for source, sink, stops in (
+                (client, server, {Wire.BLACKHOLE}),
+                (server, client, {Wire.BLACKHOLE, Wire.STALL}),
+            ):
+                work = (source, sink, stops, passed)
+                threading.Thread(target=self._pump, args=work, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, stops: set[Wire], passed: list[float]) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+            while data := self._receive(source, passed):
                 with self._changed:
-                    self._changed.wait_for(lambda: self._wire is not Wire.BLACKHOLE or self._closed)
+                    self._changed.wait_for(lambda: self._wire not in stops or self._closed)
                 sink.sendall(data)
+                passed[0] = time.monotonic()
         for each in (source, sink):
             with contextlib.suppress(OSError):  # wakes the other pump too; of one that is to be reset it sends nothing
                 each.shutdown(socket.SHUT_RD if each in self._reset else socket.SHUT_RDWR)
             with self._lock:
                 self._sockets.discard(each)
             each.close()
+
+    def _receive(self, source: socket.socket, passed: list[float]) -> bytes:
+        """Return what comes; nothing when the connection ended, or was idle for too long in both directions."""
+        while self._idle is not None and not select.select([source], [], [], 0.05)[0]:
+            if time.monotonic() - passed[0] > self._idle:
+                return b""
+        data = source.recv(65536)
+        if self._wire is Wire.BUFFER:
+            time.sleep(1)
+            with contextlib.suppress(BlockingIOError):
+                data += source.recv(2**20, socket.MSG_DONTWAIT)
+        return data

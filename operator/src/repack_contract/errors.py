@@ -14,14 +14,17 @@ MAX_MESSAGE = 2000
 """Longest message in characters: it is shown in lists and kept in etcd with every object."""
 
 _URL = re.compile(r"https?://[^\s'\"<>\\]+")
+_CONTROLS = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Colours, which are kept, and every other control: what others wrote must not drive anybody's terminal."""
 
 
 def sanitize(text: str, *, limit: int = MAX_MESSAGE) -> str:
-    """Return `text` without credentials, queries and fragments in its URLs, and cut to `limit` characters.
+    """Return `text` without credentials, queries and fragments in its URLs, controls, and what is above `limit`.
 
     Queries carry tokens (flux's `sanitized.go` does the same), and messages travel to status, logs and browsers.
     """
-    cleaned = _URL.sub(lambda match: without_secrets(match.group()), text)
+    readable = _CONTROLS.sub(lambda match: match.group(1) or "�", text.replace("\r\n", "\n"))
+    cleaned = _URL.sub(lambda match: without_secrets(match.group()), readable)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 

@@ -1,7 +1,7 @@
 """Every reason a task can fail or wait for: one table with class, exit code, retry, meaning and remedy.
 
 The reason's name is part of the API. The worker's exit code tells the operator the reason: 10-19 user and artifact,
-20-29 network, 30-39 resource, 1 and anything else `Internal`. 18 is free (operator.md 6.2).
+20-29 network, 30-39 resource, 1 and anything else `Internal` (operator.md 6.2).
 """
 
 from dataclasses import dataclass
@@ -53,6 +53,7 @@ class Reason(StrEnum):
     PLUGIN_NOT_FOUND = "PluginNotFound"
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     INVALID_PACKAGE = "InvalidPackage"
+    ADDRESS_REFUSED = "AddressRefused"
     DEPENDENCY_CONFLICT = "DependencyConflict"
     UNSUPPORTED_PLATFORM = "UnsupportedPlatform"
     NO_WHEEL_FOR_PLATFORM = "NoWheelForPlatform"
@@ -175,6 +176,11 @@ REASONS: dict[Reason, ReasonFacts] = {
         _U, 12, Retry.NO,
         "The file is not a Dify plugin package, or one that could do harm when unpacked.",
         "Get the package again from its author, or pack it again with Dify's own command.",
+    ),
+    Reason.ADDRESS_REFUSED: ReasonFacts(
+        _U, 18, Retry.NO,
+        "An address, or one that it redirects to, is private, and private ones are not allowed here.",
+        "Use a public address or upload the file; the setting REPACK_ALLOWED_PRIVATE_HOSTS can allow it.",
     ),
     Reason.DEPENDENCY_CONFLICT: ReasonFacts(
         _U, 13, Retry.NO,

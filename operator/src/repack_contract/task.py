@@ -76,15 +76,20 @@ class MarketplaceSource(StrictModel):
 
     author: str = Field(min_length=1, max_length=64, pattern=_PLUGIN_NAME)
     name: str = Field(min_length=1, max_length=128, pattern=_PLUGIN_NAME)
-    version: str = Field(min_length=1, max_length=64, pattern=r"^[0-9][A-Za-z0-9.+-]*$")
+    version: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[0-9][A-Za-z0-9.+-]*$")
+    """absent: the latest one, looked up when the task runs"""
 
 
 class GitHubSource(StrictModel):
     """An asset of a GitHub release."""
 
     repo: str = Field(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$")
-    tag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")
-    asset: str = Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.difypkg$")
+    tag: str | None = Field(default=None, min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$")
+    """absent: the latest release, looked up when the task runs"""
+    asset: str | None = Field(
+        default=None, min_length=1, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.difypkg$"
+    )
+    """absent: the release's only .difypkg"""
 
 
 class UrlSource(StrictModel):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -67,6 +68,18 @@ def access_to(server: str, *, token: str | None = None, ca_file: Path | None = N
     if token:
         configuration.api_key["BearerToken"] = f"Bearer {token}"
     return Access(configuration)
+
+
+def own_namespace() -> str:
+    """Return the namespace of the Pod we run in.
+
+    Raises:
+        NoClusterError: this is no Pod of a cluster.
+    """
+    try:
+        return _NAMESPACE_FILE.read_text().strip()
+    except OSError as error:
+        raise NoClusterError(f"this process is in no Pod, so it has no namespace of its own: {error}") from error
 
 
 async def find_access(*, kubeconfig: Path | None = None, context: str | None = None) -> Access:

@@ -5,7 +5,7 @@ newer API server adds to an object survives a replace.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, Self, cast
 
@@ -87,7 +87,16 @@ class Cluster(Protocol):
 
 
 class KubeCluster:
-    """The API server that an `Access` leads to. Use it as an async context manager."""
+    """The API server that an `Access` leads to. Use it as an async context manager.
+
+    Args:
+        access: where it is and who we are.
+        qps: calls per second, on average.
+        burst: calls at once.
+        timeout_seconds: longest time for one call.
+        silence_seconds: longest silence of a watch.
+        observer: told of every call.
+    """
 
     def __init__(
         self,
@@ -109,6 +118,10 @@ class KubeCluster:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
+
+    def write_only_while(self, may: Callable[[], bool]) -> None:
+        """Raise `FencedError` in place of a write while `may` says no; it is asked immediately before each one."""
+        self._transport.fence = may
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,6 +7,7 @@ KubeError                any answer that is not a success
 ├── GoneError            410: the version asked for is no longer kept; list again
 ├── ForbiddenError       401, 403: permanent until somebody changes rights or credentials
 │   └── QuotaError       403: the namespace's quota is used up; passes when something ends
+├── FencedError          none: not asked at all, because we may not write any more
 ├── InvalidError         400, 422: the object breaks a rule; `causes` names the fields
 └── UnavailableError     429, 5xx, no connection, no answer in time: try again later
 """
@@ -57,6 +58,10 @@ class ForbiddenError(KubeError):
 
 class QuotaError(ForbiddenError):
     """The namespace's quota is used up."""
+
+
+class FencedError(KubeError):
+    """We do not lead any more: what we wanted to write is for the next leader to judge."""
 
 
 class InvalidError(KubeError):

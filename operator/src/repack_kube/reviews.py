@@ -7,6 +7,9 @@ from typing import Protocol
 from repack_kube.resources import Object, Resource
 
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
+OWN_REVIEWS = Resource(
+    "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 
 _POD_NAME = "authentication.kubernetes.io/pod-name"
@@ -85,6 +88,33 @@ async def review_access(api: Creates, who: Identity, *, verb: str, resource: Res
         "resourceAttributes": wish | ({"namespace": namespace} if namespace else {}),
     }
     answer = await api.create(ACCESS_REVIEWS, _review(ACCESS_REVIEWS, spec))
+    return (answer.get("status") or {}).get("allowed") is True
+
+
+@dataclass(frozen=True)
+class Right:
+    """To do something to a kind of object, or to a subresource of it."""
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        of = f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
+        return f"{self.verb} {of}" + (f" ({self.resource.group})" if self.resource.group else "")
+
+
+async def review_own_right(api: Creates, right: Right, *, namespace: str | None) -> bool:
+    """Tell whether we have a right in a namespace (None: in all of them); everybody may ask that of himself.
+
+    Raises:
+        KubeError: the API server cannot be asked.
+    """
+    kind = right.resource
+    wish = {"verb": right.verb, "group": kind.group, "version": kind.version, "resource": kind.plural}
+    wish |= {"subresource": right.subresource} if right.subresource else {}
+    spec: Object = {"resourceAttributes": wish | ({"namespace": namespace} if namespace else {})}
+    answer = await api.create(OWN_REVIEWS, _review(OWN_REVIEWS, spec))
     return (answer.get("status") or {}).get("allowed") is True
 
 

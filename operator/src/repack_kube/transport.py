@@ -19,7 +19,7 @@ import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 
 from repack_kube.access import Access
-from repack_kube.errors import ForbiddenError, KubeError, UnavailableError, error_from_status
+from repack_kube.errors import FencedError, ForbiddenError, KubeError, UnavailableError, error_from_status
 from repack_kube.throttle import Bucket
 
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -99,6 +99,8 @@ class Transport:
         self._bucket = bucket
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
         self._observer = observer
+        self.fence: Callable[[], bool] = lambda: True
+        """Tells whether we may write."""
         self._sleep = sleep
 
     async def close(self) -> None:
@@ -144,6 +146,9 @@ class Transport:
     @asynccontextmanager
     async def _exchange(self, request: Request, *, timeout: aiohttp.ClientTimeout) -> AsyncIterator[_Response]:
         throttled = await self._bucket.take()
+        # Asked at the last moment: much may have happened while we waited for the permit, or were stopped.
+        if request.method != "GET" and not self.fence():
+            raise FencedError(f"{request.verb} {request.resource}: not sent, because this replica does not lead")
         started = monotonic()
         code = 0
         try:

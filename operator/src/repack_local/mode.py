@@ -191,7 +191,12 @@ class LocalMode:
         return Program("operator", "repack_operator", environment, settings.home / "logs" / "operator.log")
 
     def _worker_environment(self) -> dict[str, str]:
-        own = {"REPACK_CACHE_DIR": str(self.settings.home / "cache"), "REPACK_PYTHON_HOME": str(Path.home())}
+        own = {
+            "REPACK_CACHE_DIR": str(self.settings.home / "cache"),
+            "REPACK_PYTHON_HOME": str(Path.home()),
+            # The one user here may fetch what their machine may; the example plugin is served by this very machine.
+            "REPACK_ALLOW_PRIVATE_ADDRESSES": "true",
+        }
         return {**own, **worker_environment()}
 
     async def _until_ready(self) -> None:

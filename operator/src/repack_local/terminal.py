@@ -1,6 +1,8 @@
-"""What `dify-repack` shows: a live display in a terminal, plain lines in a pipe."""
+"""What `dify-repack` shows on stderr while it works: a live display in a terminal, plain lines in a pipe."""
 
+import argparse
 import sys
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -14,15 +16,30 @@ from rich.progress import (
     Task,
     TaskID,
     TextColumn,
+    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.text import Text
 
 from repack_contract.phases import Stage
-from repack_contract.progress import LogLine, StageProgress, StageState, WorkResult
+from repack_contract.progress import LogLine, StageProgress, StageState
 from repack_contract.progress import Progress as WorkProgress
-from repack_contract.task import Verification
-from repack_worker.plugin import Plugin
+
+
+class Loudness(Enum):
+    """How much is shown on the way."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+
+def loudness_of(arguments: argparse.Namespace) -> Loudness:
+    """Return what `--quiet` and `--verbose` ask for."""
+    if arguments.quiet:
+        return Loudness.QUIET
+    return Loudness.VERBOSE if arguments.verbose else Loudness.NORMAL
+
 
 _QUIET_LEVELS = {"debug", "error"}
 """Not shown unless asked for; errors because `show_failure` tells them in full at the end."""
@@ -46,6 +63,14 @@ class _Speed(TransferSpeedColumn):
         return super().render(task) if task.fields["moves"] and (task.finished_speed or task.speed) else Text("")
 
 
+class _Remaining(TimeRemainingColumn):
+    """Time that is left, of a stage that moves bytes and says how many."""
+
+    def render(self, task: Task) -> Text:
+        known = task.fields["moves"] and task.total and not task.finished and task.time_remaining is not None
+        return Text(f"{task.time_remaining or 0:.0f} s left", style="progress.remaining") if known else Text("")
+
+
 class _Seconds(ProgressColumn):
     """Time passed; most stages take less than a second."""
 
@@ -57,10 +82,10 @@ class _Seconds(ProgressColumn):
 class TerminalReporter:
     """Listens to a worker and shows it on stderr, so that stdout stays for results."""
 
-    def __init__(self, *, verbose: bool, console: Console | None = None) -> None:
+    def __init__(self, *, loudness: Loudness, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._verbose = verbose
-        self._live = self._console.is_terminal
+        self._loudness = loudness
+        self._live = self._console.is_terminal and loudness is not Loudness.QUIET
         self._stages: dict[Stage, TaskID] = {}
         self._display = Progress(
             SpinnerColumn(finished_text=" "),
@@ -68,6 +93,7 @@ class TerminalReporter:
             BarColumn(bar_width=28),
             _Bytes(),
             _Speed(),
+            _Remaining(),
             _Seconds(),
             TextColumn("[dim]{task.fields[message]}"),
             console=self._console,
@@ -112,26 +138,16 @@ class TerminalReporter:
 
     def log(self, line: LogLine) -> None:
         """Show a line: all of them on demand, otherwise what matters; in a terminal above the display."""
-        if not self._verbose and (line.level in _QUIET_LEVELS or (self._live and line.level != "warning")):
+        if not self._is_shown(line):
             return
         stage = f"[{line.stage.value}] " if line.stage else ""
         style = {"warning": "yellow", "error": "red", "debug": "dim"}.get(line.level, "")
         self._console.print(Text(f"{stage}{line.text}", style=style), soft_wrap=True)
 
-
-def show_result(result: WorkResult) -> None:
-    """Print what was made; the path stands alone on its line."""
-    for artifact in result.artifacts:
-        print(artifact.uri)
-        print(f"  {artifact.size_bytes or 0:,} bytes, {artifact.wheels} wheels, sha256 {artifact.sha256}")
-        if artifact.verification:
-            print(f"  verified ({artifact.verification.method.value}): {artifact.verification.message}")
-
-
-def show_verification(plugin: Plugin, proof: Verification) -> None:
-    """Print that a package installs."""
-    print(f"{plugin.identity}")
-    print(f"  verified ({proof.method.value}): {proof.message}")
+    def _is_shown(self, line: LogLine) -> bool:
+        if self._loudness is not Loudness.NORMAL:
+            return self._loudness is Loudness.VERBOSE
+        return line.level not in _QUIET_LEVELS and (not self._live or line.level == "warning")
 
 
 def show_failure(reason: str, message: str, hint: str) -> None:

@@ -12,7 +12,7 @@ from repack_operator.job import job_manifest
 from repack_operator.observed import Observed
 from repack_operator.settings import Settings
 from repack_operator.sightings import owner_uid
-from repack_operator.situation import Action, CreateJob, DeleteJob, DeleteTask, LookFor, Refusal
+from repack_operator.situation import ApiAction, CreateJob, DeleteJob, DeleteTask, LookFor, Refusal
 
 _FIRST_REFUSAL = timedelta(seconds=5)
 _LONGEST_REFUSAL = timedelta(seconds=120)
@@ -28,7 +28,7 @@ class Performer:
         self._settings = settings
         self._refusals: dict[str, int] = {}
 
-    async def perform(self, task: RepackageTask, action: Action, *, now: datetime) -> Refusal | None:
+    async def perform(self, task: RepackageTask, action: ApiAction, *, now: datetime) -> Refusal | None:
         """Carry out one action; a Job that was not made is answered by why.
 
         Raises:

@@ -19,7 +19,7 @@ from repack_operator.outcome import Outcome, over
 from repack_operator.sightings import JobSeen, PodSeen
 from repack_operator.situation import (
     NOTHING,
-    POSITION_SECONDS,
+    AskStore,
     CreateJob,
     Decision,
     DeleteJob,
@@ -52,20 +52,25 @@ def _being_deleted(seen: Situation) -> Decision | None:
     return NOTHING if seen.task.metadata.deletion_timestamp is not None else None
 
 
+def _perhaps_made(seen: Situation) -> Decision | None:
+    """Ask whether the Job exists whose creation was not answered; until that is known it holds its slot."""
+    return Decision(actions=(LookFor(seen.attempt + 1),)) if seen.unsure else None
+
+
 def _after_the_end(seen: Situation) -> Decision | None:
     """Final is final. What still runs is stopped, and at its time the task itself goes."""
     if seen.task.phase is None or not seen.task.phase.is_final:
         return None
     status = seen.task.status
-    doomed = tuple(DeleteJob(job.name, job.uid) for job in seen.jobs if job.live and not job.deleting)
-    ttl = seen.task.spec.ttl_seconds_after_finished
-    ttl = seen.default_ttl_seconds if ttl is None else ttl
-    if ttl is None or status.completion_time is None:
-        return Decision(actions=doomed)
-    expires = status.completion_time + timedelta(seconds=ttl)
-    if seen.now >= expires:
+    ended, ttl, job_ttl = status.completion_time or seen.now, _ttl(seen), seen.job_ttl_seconds
+    expires = ended + timedelta(seconds=ttl) if ttl is not None else None
+    if expires is not None and seen.now >= expires:
         return Decision(actions=(DeleteTask(),))
-    return Decision(actions=doomed, wake_at=expires)
+    jobs_go = ended + timedelta(seconds=job_ttl) if job_ttl is not None and seen.jobs else None
+    all_go = jobs_go is not None and seen.now >= jobs_go
+    doomed = tuple(DeleteJob(job.name, job.uid) for job in seen.jobs if (job.live or all_go) and not job.deleting)
+    moments = [moment for moment in (expires, None if all_go else jobs_go) if moment is not None]
+    return Decision(actions=doomed, wake_at=min(moments, default=None))
 
 
 def _leftovers(seen: Situation) -> Decision | None:
@@ -78,7 +83,8 @@ def _leftovers(seen: Situation) -> Decision | None:
 def _vanished(seen: Situation) -> Decision | None:
     """The status speaks of an attempt that is not over, and its Job is not to be seen.
 
-    The API server is asked before anything is judged by what is not there; then what the Pod left behind counts.
+    The API server is asked before anything is judged by what is not there; then what the Pod left behind counts, and
+    then what the worker left in the artifact store.
     """
     attempt = seen.task.status.attempt or 0
     if attempt == 0 or attempt in seen.recorded or seen.job is not None or seen.task.phase is Phase.CANCELLING:
@@ -91,6 +97,10 @@ def _vanished(seen: Situation) -> Decision | None:
         end = outcomes.of_success(seen.task.spec, seen.pod)
     elif seen.pod is not None and seen.pod.exit_code is not None and seen.pod.termination_message:
         end = outcomes.of_failure(stand_in, seen.pod, seen.now)
+    elif seen.has_store and seen.answers.store_asked != seen.attempt:
+        return Decision(actions=(AskStore(seen.attempt),))
+    elif seen.answers.published is not None:
+        end = outcomes.of_result(seen.task.spec, seen.answers.published)
     return None if seen.cancelled and not end.ok else _conclude(seen, stand_in, end)
 
 
@@ -269,9 +279,9 @@ def _retry_at(seen: Situation) -> datetime:
 
 def _queue(seen: Situation) -> Decision:
     slot = seen.slot
-    message = f"Position {slot.position} in the queue: all {slot.total} slots are in use."
+    message = f"Position {slot.position} in the queue: {slot.why}."
     waiting = _wait(seen, Phase.QUEUED, "Queued", message)
-    later = seen.now + timedelta(seconds=POSITION_SECONDS)
+    later = seen.now + timedelta(seconds=slot.again_seconds)
     if waiting.status is None and seen.task.phase is Phase.QUEUED and seen.task.status.reason == "Queued":
         shown = next((c.message for c in seen.task.status.conditions or [] if c.type == "Admitted"), None)
         status = with_queue_position(seen.task, message, seen.now) if shown != message else None
@@ -343,6 +353,7 @@ def _write(task: RepackageTask, change: Change) -> Decision:
 
 RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     _being_deleted,
+    _perhaps_made,
     _after_the_end,
     _leftovers,
     _vanished,

@@ -19,7 +19,19 @@ class Health:
     synced: bool = False
     """Everything that exists was listed once."""
     watching: bool = False
+    standby: bool = False
+    """Another replica leads; this one is ready to take over when it hears the API server."""
+    missing: tuple[str, ...] = ()
+    """Rights that the operator needs and does not have."""
     heard_at: float = float("-inf")
+
+    def stand_by(self) -> None:
+        """Another replica leads, or will."""
+        self.standby, self.synced, self.watching, self.missing = True, False, False, ()
+
+    def take_office(self) -> None:
+        """This replica leads from now on."""
+        self.standby = False
 
     def heard(self) -> None:
         """The API server told something."""
@@ -33,13 +45,20 @@ class Health:
     @property
     def complaint(self) -> str:
         """Why the operator is not ready; empty when it is."""
+        if self.standby:
+            return self._silence if self.heard_at > float("-inf") else "the lease has not been read yet"
+        if self.missing:
+            return f"the operator may not {'; '.join(self.missing)}"
         if not self.synced:
             return "tasks, Jobs and Pods have not been listed yet"
         if not self.watching:
             return "the watches are not running"
-        if self.age_seconds > self.silence_seconds:
-            return f"nothing heard of the API server for {self.age_seconds:.0f} s"
-        return ""
+        return self._silence
+
+    @property
+    def _silence(self) -> str:
+        is_silent = self.age_seconds > self.silence_seconds
+        return f"nothing heard of the API server for {self.age_seconds:.0f} s" if is_silent else ""
 
 
 @asynccontextmanager

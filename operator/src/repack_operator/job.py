@@ -24,6 +24,7 @@ CONTAINER = "worker"
 WORK_DIR = "/work"
 TOKEN_DIR = "/var/run/secrets/dify-repack"  # noqa: S105 - a folder
 TOKEN_FILE = f"{TOKEN_DIR}/token"
+CA_DIR = "/etc/dify-repack/ca"
 _TOKEN_SECONDS = 3600
 _GRACE_SECONDS = 30
 """After SIGTERM: time for the worker to send its last lines."""
@@ -138,6 +139,7 @@ def _pod_spec(
                     {"name": name, "value": value}
                     for name, value in _environment(task, settings, attempt=attempt).items()
                 ],
+                "envFrom": [{"secretRef": {"name": name}} for name in settings.worker_env_from_secrets],
                 "resources": _resources(profile, memory_step=memory_step),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -162,6 +164,8 @@ def _environment(task: RepackageTask, settings: Settings, *, attempt: int) -> di
         "HOME": WORK_DIR,
         "TMPDIR": "/tmp",  # noqa: S108 - a volume of its own in the container
     }
+    if settings.worker_ca_config_map:
+        environment["SSL_CERT_FILE"] = f"{CA_DIR}/{settings.worker_ca_key}"
     url = settings.worker_ingest_url or settings.ingest_url
     if url is not None:
         environment["REPACK_INGEST_URL"] = url
@@ -190,4 +194,7 @@ def _volumes(settings: Settings, profile: Profile) -> tuple[list[dict[str, Any]]
         token = {"audience": INGEST_AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}
         volumes.append({"name": "ingest-token", "projected": {"sources": [{"serviceAccountToken": token}]}})
         mounts.append({"name": "ingest-token", "mountPath": TOKEN_DIR, "readOnly": True})
+    if settings.worker_ca_config_map:
+        volumes.append({"name": "ca", "configMap": {"name": settings.worker_ca_config_map}})
+        mounts.append({"name": "ca", "mountPath": CA_DIR, "readOnly": True})
     return volumes, mounts

@@ -15,7 +15,7 @@ class Metrics:
 
     def __init__(self, *, version: str) -> None:
         self.registry = CollectorRegistry()
-        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
+        self._gauges: dict[str, Gauge] = {}
         self.transitions = self._counter("task_transitions", "Steps of tasks.", "from", "to", "reason")
         self.durations = self._histogram("task_duration_seconds", "From start to end of tasks.", "outcome")
         self.waits = self._histogram("queue_wait_seconds", "From creation to the first start of tasks.")
@@ -27,6 +27,8 @@ class Metrics:
         self.api_requests = self._counter("api_requests", "Calls to the API server.", "verb", "resource", "code")
         self.api_seconds = self._histogram("api_request_duration_seconds", "Time of those calls.", "verb")
         self.api_throttled = self._counter("api_throttled_seconds", "Time that calls waited for our own limit.")
+        self.leader_transitions = self._counter("leader_transitions", "Times that this replica became the leader.")
+        self.loop_lag = self._histogram("event_loop_lag_seconds", "How late the event loop wakes a sleeper.")
         self.relists = self._counter("watch_relists", "Times that a kind was listed again by the watch.")
         self.ghosts = self._counter("store_ghosts", "Objects that vanished without an event.", "kind")
         self.emit_sent = self._counter("emit_sent", "Events that the dashboard acknowledged.")
@@ -50,14 +52,24 @@ class Metrics:
         )
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a value that is read when it is asked for."""
-        Gauge(f"repack_{name}", text, registry=self.registry).set_function(read)
+        """Add a value that is read when it is asked for; a later reader takes the place of an earlier one."""
+        self._gauge(name, text).set_function(read)
 
     def phases(self, read: Callable[[], dict[str, int]]) -> None:
         """Add `tasks{phase}`, read when it is asked for."""
-        gauge = Gauge("repack_tasks", "Tasks by phase.", ("phase",), registry=self.registry)
+        gauge = self._gauge("tasks", "Tasks by phase.", "phase")
         for phase in Phase:
             gauge.labels(phase.value).set_function(lambda phase=phase: float(read().get(phase.value, 0)))  # type: ignore[misc]
+
+    def objects(self, kind: str, read: Callable[[], float]) -> None:
+        """Add `store_objects{kind}`, read when it is asked for."""
+        self._gauge("store_objects", "Objects that are kept in memory.", "kind").labels(kind).set_function(read)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        known = self._gauges.get(name)
+        if known is None:
+            known = self._gauges[name] = Gauge(f"repack_{name}", text, labels, registry=self.registry)
+        return known
 
     def call_made(self, call: CallMade) -> None:
         """Count a call to the API server."""

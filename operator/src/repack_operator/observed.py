@@ -6,7 +6,7 @@ told since; what was deleted is remembered for a while for the same reason. A Po
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import replace
 
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, key_of, uid_of
@@ -33,6 +33,8 @@ class Observed:
         self._pods: dict[str, dict[str, PodSeen]] = defaultdict(dict)
         self._live: set[str] = set()
         """Uids of the tasks that have a live Job; kept with `_jobs`, asked for each decision."""
+        self._live_in: dict[str, set[str]] = {}
+        """The same by namespace; no namespace without one."""
         self._versions: dict[str, int] = {}
         self._keys: dict[str, Key] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
@@ -63,7 +65,7 @@ class Observed:
         if resource == JOBS:
             job = job_seen(body)
             self._jobs[job.task_uid][job.uid] = job
-            self._count_live(job.task_uid)
+            self._count_live(job)
             return job.task_uid
         pod = pod_seen(body)
         self._pods[pod.task_uid][pod.uid] = pod
@@ -88,13 +90,13 @@ class Observed:
         self._keys.pop(uid, None)
         for dependent in (*self._jobs.pop(uid, {}), *self._pods.pop(uid, {})):
             self._versions.pop(dependent, None)
-        self._live.discard(uid)
+        self._rests(uid, key[0])
         return key
 
     def _forget_job(self, body: Object) -> Key | None:
         job = job_seen(body)
         self._jobs[job.task_uid].pop(job.uid, None)
-        self._count_live(job.task_uid)
+        self._count_live(job)
         if not self._jobs[job.task_uid]:
             del self._jobs[job.task_uid]
         return self._keys.get(job.task_uid)
@@ -132,6 +134,13 @@ class Observed:
         exist = {uid_of(body) for body in listed}
         return [body for uid, body in self._bodies(resource) if uid in known_before and uid not in exist]
 
+    def count(self, resource: Resource) -> int:
+        """Return the number of objects of a kind that are kept."""
+        if resource == TASKS:
+            return len(self._tasks)
+        groups = self._jobs.values() if resource == JOBS else self._pods.values()
+        return sum(len(group) for group in groups)
+
     def uids(self, resource: Resource) -> frozenset[str]:
         """Return the uids of all objects of a kind that we believe to exist."""
         return frozenset(uid for uid, _ in self._bodies(resource))
@@ -165,12 +174,25 @@ class Observed:
         """Return the Pods of a task, also those that are gone, oldest first."""
         return tuple(sorted(self._pods.get(task_uid, {}).values(), key=lambda pod: (pod.created_at, pod.uid)))
 
-    def tasks_with_live_jobs(self) -> set[str]:
+    def tasks_with_live_jobs(self, namespace: str | None = None) -> Set[str]:
         """Return the uids of the tasks that hold a slot: they have a Job that has not ended."""
-        return self._live
+        return self._live if namespace is None else self._live_in.get(namespace, frozenset())
 
-    def _count_live(self, task_uid: str) -> None:
-        if any(job.live for job in self._jobs[task_uid].values()):
-            self._live.add(task_uid)
+    def namespaces_with_live_jobs(self) -> Collection[str]:
+        """Return the namespaces of the tasks that hold a slot."""
+        return self._live_in.keys()
+
+    def _count_live(self, changed: JobSeen) -> None:
+        uid, namespace = changed.task_uid, changed.namespace
+        if any(job.live for job in self._jobs[uid].values()):
+            self._live.add(uid)
+            self._live_in.setdefault(namespace, set()).add(uid)
         else:
-            self._live.discard(task_uid)
+            self._rests(uid, namespace)
+
+    def _rests(self, uid: str, namespace: str) -> None:
+        self._live.discard(uid)
+        group = self._live_in.get(namespace, set())
+        group.discard(uid)
+        if not group:
+            self._live_in.pop(namespace, None)

@@ -76,6 +76,11 @@ def of_success(spec: Spec, pod: PodSeen | None) -> Outcome:
     result = _result_of(pod)
     if result is None:
         return failure(Reason.INTERNAL, "The worker ended well without saying what it made.", exit_code=0)
+    return of_result(spec, result)
+
+
+def of_result(spec: Spec, result: WorkResult) -> Outcome:
+    """Return the outcome of a worker that says it made everything."""
     if not result.ok:
         return _as_the_worker_says(result, exit_code=0)
     missing = unverified(spec, result)

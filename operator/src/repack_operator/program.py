@@ -15,13 +15,15 @@ import structlog
 from repack_contract.naming import LABEL_TASK
 from repack_kube.access import Access
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError
+from repack_kube.errors import ForbiddenError, KubeError
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope
 from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source
 from repack_operator.handlers import make_registry, run_watches
 from repack_operator.health import Health
 from repack_operator.metrics import Metrics
+from repack_operator.published import DashboardStore
 from repack_operator.reconcile import Reconciler, utc_now
+from repack_operator.rights import Rights
 from repack_operator.settings import Settings
 
 log = structlog.get_logger()
@@ -32,25 +34,44 @@ _RESTART_SECONDS = 1.0
 _RELIST_SECONDS = 2.0
 """After the watch has listed again: time for the rest of its list to arrive."""
 _FLUSH_SECONDS = 2.0
+_LAG_SECONDS = 1.0
 _LIST_BACKOFFS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Program:
-    """One running operator.
+    """One running operator, or one term of leadership of it.
 
-    `leader` and `epoch` are what a leader election will set; without one this operator leads, in epoch 0.
+    Args:
+        access: the API server, for kopf's watches.
+        cluster: the API server, for everything else.
+        settings: see there.
+        metrics: see there.
+        health: what probes are told; of its own where None.
+        epoch: number of the term (`leaseTransitions`); 0 without an election.
     """
 
-    leader = True
-    epoch = 0
-
-    def __init__(self, access: Access, cluster: Cluster, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        access: Access,
+        cluster: Cluster,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        health: Health | None = None,
+        epoch: int = 0,
+    ) -> None:
+        self.epoch = epoch
         self._access = access
         self._cluster = cluster
         self._settings = settings
         self._metrics = metrics
-        self.reconciler = Reconciler(cluster, settings, metrics, clock=monotonic)
-        self.health = Health(clock=monotonic, silence_seconds=3 * settings.probe_seconds)
+        self.reconciler = Reconciler(cluster, settings, metrics, clock=monotonic, store=store_of(settings))
+        self.health = health or Health(clock=monotonic, silence_seconds=3 * settings.probe_seconds)
+        self.at_rest = asyncio.Event()
+        """Set when nothing is decided and written any more, at the end of `run`."""
+        self._abdicates = False
+        self._rights = Rights(cluster, settings, self.health)
+        self.reconciler.on_refusal = self._rights.refused
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._relisted = asyncio.Event()
@@ -65,20 +86,32 @@ class Program:
         """
         stopped = asyncio.create_task(stop.wait())
         syncing = asyncio.create_task(self._first_sync())
-        await asyncio.wait({stopped, syncing}, return_when=asyncio.FIRST_COMPLETED)
-        if syncing.done():
-            syncing.result()
-            watching = asyncio.create_task(self._watch_for_ever())
-            try:
-                await self._until(stopped, [*self._endless(), _waited_for(watching)])
-            finally:
-                self._stopping.set()
-                await asyncio.gather(self._say_the_rest(), self._wait_for_the_end_of(watching))
-        stopped.cancel()
-        syncing.cancel()
+        try:
+            await asyncio.wait({stopped, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            if not stop.is_set():
+                syncing.result()
+                await self._work(stopped)
+        finally:
+            self.at_rest.set()
+            stopped.cancel()
+            syncing.cancel()
+            await asyncio.gather(stopped, syncing, return_exceptions=True)
+
+    def abdicate(self) -> None:
+        """Another replica leads: at the end of `run` nothing more is to be told to anybody."""
+        self._abdicates = True
+
+    async def _work(self, stopped: "asyncio.Task[Any]") -> None:
+        watching = asyncio.create_task(self._watch_for_ever())
+        try:
+            await self._until(stopped, [*self._endless(), _waited_for(watching)])
+        finally:
+            self.at_rest.set()
+            self._stopping.set()
+            await asyncio.gather(self._say_the_rest(), self._wait_for_the_end_of(watching))
 
     async def _say_the_rest(self) -> None:
-        if self._emitter is not None:
+        if self._emitter is not None and not self._abdicates:
             await self._emitter.flush(seconds=_FLUSH_SECONDS)
 
     async def _wait_for_the_end_of(self, watching: "asyncio.Task[None]") -> None:
@@ -86,7 +119,13 @@ class Program:
 
     def _endless(self) -> list[Coroutine[Any, Any, None]]:
         parts = [self.reconciler.work() for _ in range(self._settings.workers)]
-        parts += [self._resync_for_ever(), self._probe_for_ever(), self.reconciler.story.run()]
+        parts += [
+            self._rights.watch_over(),
+            self._resync_for_ever(),
+            self._probe_for_ever(),
+            self._feel_the_lag(),
+            self.reconciler.story.run(),
+        ]
         return [*parts, self._emitter.run()] if self._emitter is not None else parts
 
     async def _until(self, stopped: "asyncio.Task[Any]", parts: list[Coroutine[Any, Any, None]]) -> None:
@@ -105,6 +144,7 @@ class Program:
 
     async def _first_sync(self) -> None:
         """List everything once; decisions begin only then, so that no Job is missed."""
+        await self._rights.complete()
         attempt = 0
         while True:  # ends with the first success; run() gives it up when the process is to stop
             try:
@@ -158,6 +198,8 @@ class Program:
             await self.resync()
         except KubeError as error:
             log.warning("the comparison with the API server failed", error=error.message)
+            if isinstance(error, ForbiddenError):
+                self._rights.refused()
 
     async def _probe_for_ever(self) -> None:
         """Where nothing happens nothing is heard: then ask for a sign of life."""
@@ -171,6 +213,12 @@ class Program:
                 self.health.heard()
             except KubeError as error:
                 log.warning("no sign of life of the API server", error=error.message)
+
+    async def _feel_the_lag(self) -> None:
+        while True:  # ends by cancellation
+            before = monotonic()
+            await asyncio.sleep(_LAG_SECONDS)
+            self._metrics.loop_lag.observe(max(monotonic() - before - _LAG_SECONDS, 0.0))
 
     async def _watch_for_ever(self) -> None:
         """Keep kopf's watches running; a fatal error of theirs costs a restart of kopf, not of the process."""
@@ -219,7 +267,7 @@ class Program:
     def _pulse(self) -> Pulse:
         slots = self.reconciler.slots
         return Pulse(
-            leader=self.leader,
+            leader=True,
             queue_depth=slots.waiting,
             running=slots.in_use,
             slots=slots.total,
@@ -228,7 +276,6 @@ class Program:
 
     def _name_gauges(self) -> None:
         metrics, reconciler, slots = self._metrics, self.reconciler, self.reconciler.slots
-        metrics.gauge("leader", "1 while this operator leads.", lambda: float(self.leader))
         metrics.gauge("slots_in_use", "Tasks that run.", lambda: slots.in_use)
         metrics.gauge("slots_max", "Tasks that may run.", lambda: slots.total)
         metrics.gauge("queue_depth", "Tasks that wait for a slot.", lambda: slots.waiting)
@@ -237,6 +284,13 @@ class Program:
         metrics.gauge("watch_last_event_age_seconds", "Since the API server told.", lambda: self.health.age_seconds)
         metrics.gauge("emit_queue", "Tasks of which the dashboard must be told.", lambda: len(reconciler.outbox))
         metrics.phases(reconciler.phases)
+        for resource, _ in _KINDS:
+            metrics.objects(resource.kind, lambda resource=resource: reconciler.observed.count(resource))  # type: ignore[misc]
+
+
+def store_of(settings: Settings) -> DashboardStore | None:
+    """Return the artifact store that can be asked; None without a dashboard."""
+    return DashboardStore(settings.ingest_url, settings.ingest_token_file) if settings.ingest_url else None
 
 
 async def _waited_for(task: "asyncio.Task[None]") -> None:

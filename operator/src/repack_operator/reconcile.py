@@ -6,6 +6,7 @@ for the dashboard.
 
 from collections import Counter as Tally
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -16,15 +17,27 @@ from repack_contract.events import ProgressDigest
 from repack_contract.phases import Phase
 from repack_contract.task import DesiredState, ProgressCopy, RepackageTask, Status
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError
+from repack_kube.errors import ForbiddenError, KubeError, UnavailableError
 from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
 from repack_operator.actions import Performer, is_permanent
 from repack_operator.decide import decide, unreadable
 from repack_operator.emit import Outbox
 from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
+from repack_operator.published import ArtifactStore
 from repack_operator.settings import Settings
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
+from repack_operator.situation import (
+    Answers,
+    AskStore,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteTask,
+    LookFor,
+    Refusal,
+    Situation,
+    Slot,
+)
 from repack_operator.slots import Slots
 from repack_operator.status import merge_patch
 from repack_operator.story import Story
@@ -56,18 +69,24 @@ class Reconciler:
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = utc_now,
+        store: ArtifactStore | None = None,
     ) -> None:
         self.observed = Observed()
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
-        self.slots = Slots(self.observed, total=settings.max_concurrent, clock=clock)
+        self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
+        self.on_refusal: Callable[[], None] = lambda: None
+        """Called when the API server said that we may not do something."""
         self._settings = settings
         self._metrics = metrics
+        self._store = store
         self._performer = Performer(cluster, self.observed, settings)
         self._clock = clock
         self._now = now
         self._refusals: dict[str, Refusal] = {}
+        self._unsure: set[str] = set()
+        """Uids of tasks whose Job was to be made when the API server did not answer; their slot stays reserved."""
         self._progress: dict[str, ProgressDigest] = {}
         self._copied_at: dict[str, float] = {}
 
@@ -80,8 +99,8 @@ class Reconciler:
             return
         if resource == TASKS:
             self._tell(body, deleted=deleted)
-        self.queue.add(key)
-        if self.slots.waiting and (resource == JOBS or deleted):
+        self.queue.add(key, urgent=resource != TASKS)
+        if resource == JOBS or deleted:
             self.admit()
 
     def _tell(self, body: Object, *, deleted: bool) -> None:
@@ -90,13 +109,19 @@ class Reconciler:
             self.outbox.removed(body)
             for memory in (self._refusals, self._progress, self._copied_at):
                 memory.pop(uid, None)
+            self._settle(uid)
         else:
             self.outbox.seen(body)
 
     def admit(self) -> None:
-        """Have the tasks looked at for which there is a slot now."""
-        for key in self.slots.next_keys():
-            self.queue.add(key)
+        """Have the task looked at that goes next, where there is a slot for it; the others follow one by one."""
+        key = self.slots.next_key()
+        if key is None:
+            return
+        if seconds := self.slots.hold_seconds:
+            self.queue.add_after(key, seconds)
+        else:
+            self.queue.add(key, urgent=True)
 
     def enter_queue(self) -> None:
         """Put every task that has not begun into the queue, so that the first slots go by rank, not by chance."""
@@ -135,6 +160,8 @@ class Reconciler:
                 level = log.error if is_permanent(error) else log.warning
                 level("the API server did not do it", task="/".join(key), error=error.message, again_seconds=again)
                 self._metrics.reconciles.labels("error").inc()
+                if isinstance(error, ForbiddenError):
+                    self.on_refusal()
             except Exception:
                 log.exception("a fault of the operator", task="/".join(key), again_seconds=self.queue.retry(key))
                 self._metrics.reconciles.labels("fault").inc()
@@ -149,26 +176,27 @@ class Reconciler:
         Raises:
             KubeError: the API server could not do it now.
         """
-        looked_for: int | None = None
+        answers = Answers()
         for _ in range(_TURNS):
             body = self.observed.task(key)
             if body is None:
                 self.slots.leave(key)
                 self.queue.forget(key)
+                self.admit()
                 return
-            task, decision = self._decide(key, body, looked_for=looked_for)
+            task, decision = self._decide(key, body, answers)
             if decision.wake_at is not None:
                 self.queue.add_after(key, (decision.wake_at - self._now()).total_seconds())
             if decision.status is None and not decision.actions:
                 await self._copy_progress(key, task)
                 return
-            looked_for = next((action.attempt for action in decision.actions if isinstance(action, LookFor)), None)
+            answers = await self._ask(task, decision, answers)
             await self._carry_out(key, task, decision)
             if any(isinstance(action, DeleteTask) for action in decision.actions):
                 return
         raise RuntimeError(f"{_TURNS} turns and still something to do: {self.observed.task(key)}")
 
-    def _decide(self, key: Key, body: Object, *, looked_for: int | None) -> tuple[RepackageTask, Decision]:
+    def _decide(self, key: Key, body: Object, answers: Answers) -> tuple[RepackageTask, Decision]:
         """Decide and book the slot in one go: no other task can be looked at in between."""
         try:
             task, complaint = RepackageTask.model_validate(body), ""
@@ -181,27 +209,48 @@ class Reconciler:
             now=self._now(),
             jobs=self.observed.jobs_of(uid),
             pods=self.observed.pods_of(uid),
-            slot=self.slots.ask(key, task) if uid not in self.observed.tasks_with_live_jobs() else Slot(free=False),
+            slot=self.slots.ask(key, task) if self._may_start(task) else Slot(free=False),
             refusal=self._refusals.get(uid),
-            looked_for=looked_for,
+            answers=answers,
+            has_store=self._store is not None,
+            unsure=uid in self._unsure,
             default_ttl_seconds=self._settings.default_ttl_seconds,
+            job_ttl_seconds=self._settings.job_ttl_seconds,
             profiles=frozenset(self._settings.profiles),
         )
         final = task.phase is not None and task.phase.is_final
         decision = unreadable(seen, complaint) if complaint and not final else decide(seen)
-        if not decision.queued:
-            self.slots.leave(key)  # it runs, rests, or has ended
         if any(isinstance(action, CreateJob) for action in decision.actions):
             self.slots.reserve(key, uid)
+        elif not decision.queued:
+            self.slots.leave(key)  # it runs, rests, or has ended
+        self.admit()
         return task, decision
+
+    def _may_start(self, task: RepackageTask) -> bool:
+        """Tell whether the task could need a slot; whether it really does is for `decide` to say."""
+        ended = task.phase is not None and task.phase.is_final
+        wanted = task.spec.desired_state is DesiredState.ACTIVE and not ended
+        return wanted and task.metadata.uid not in self.observed.tasks_with_live_jobs()
+
+    async def _ask(self, task: RepackageTask, decision: Decision, known: Answers) -> Answers:
+        """Ask what the decision wants to know; what was asked before counts until something else is done."""
+        uid, answers = task.metadata.uid, Answers()
+        for action in decision.actions:
+            if isinstance(action, LookFor):
+                await self._performer.perform(task, action, now=self._now())
+                self._settle(uid)
+                answers = replace(known, looked_for=action.attempt)
+            elif isinstance(action, AskStore) and self._store is not None:
+                found = await self._store.published(uid, action.attempt)
+                answers = replace(known, store_asked=action.attempt, published=found)
+        return answers
 
     async def _carry_out(self, key: Key, task: RepackageTask, decision: Decision) -> None:
         """A Job is made before the status is written, and deleted after."""
         for action in decision.actions:
             if isinstance(action, CreateJob):
                 await self._create(task, action)
-            elif isinstance(action, LookFor):
-                await self._performer.perform(task, action, now=self._now())
         if decision.status is not None and not await self._write(key, task, decision.status):
             return
         for action in decision.actions:
@@ -212,13 +261,23 @@ class Reconciler:
         uid = task.metadata.uid
         try:
             refusal = await self._performer.perform(task, action, now=self._now())
-        finally:
-            self.slots.release(uid)
+        except UnavailableError:
+            self._unsure.add(uid)  # it may have been made all the same
+            raise
+        except BaseException:
+            self._settle(uid)
+            raise
+        self._settle(uid)
         if refusal is None:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
-            self.admit()
+
+    def _settle(self, uid: str) -> None:
+        """It is known whether the Job exists: the slot that was held for it is its own, or free."""
+        self._unsure.discard(uid)
+        self.slots.release(uid)
+        self.admit()
 
     async def _write(self, key: Key, task: RepackageTask, status: Status) -> bool:
         """Write a status; False where the task had changed meanwhile and must be looked at anew."""

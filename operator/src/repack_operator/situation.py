@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from repack_contract.phases import Phase
+from repack_contract.progress import WorkResult
 from repack_contract.task import AttemptRecord, DesiredState, RepackageTask, Status
 from repack_operator.outcome import last_pod, over
 from repack_operator.sightings import JobSeen, PodSeen
@@ -20,7 +21,10 @@ class Slot:
     free: bool
     position: int = 0
     """Coarse place in the queue, from 1."""
-    total: int = 0
+    why: str = ""
+    """What keeps the task from starting, such as `all 4 slots are in use`."""
+    again_seconds: float = POSITION_SECONDS
+    """When the place is worth another look."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,32 @@ class LookFor:
 
 
 @dataclass(frozen=True)
+class AskStore:
+    """Ask the artifact store whether an attempt published everything before its Job vanished."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
 class DeleteTask:
     """Delete the finished task: its time to live has passed."""
 
 
-Action = CreateJob | DeleteJob | LookFor | DeleteTask
+ApiAction = CreateJob | DeleteJob | LookFor | DeleteTask
+"""What is done, or asked, at the API server."""
+Action = ApiAction | AskStore
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was asked for the sake of one decision, just now."""
+
+    looked_for: int | None = None
+    """The attempt of which the API server was asked: what is not seen now does not exist."""
+    store_asked: int | None = None
+    """The attempt of which the artifact store was asked."""
+    published: WorkResult | None = None
+    """What the store holds of that attempt."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +101,21 @@ class Situation:
     pods: Sequence[PodSeen] = ()
     slot: Slot = field(default_factory=lambda: Slot(free=True))
     refusal: Refusal | None = None
-    looked_for: int | None = None
-    """The attempt of which the API server was just asked: what is not seen now does not exist."""
+    answers: Answers = field(default_factory=Answers)
+    has_store: bool = False
+    """There is an artifact store that can be asked."""
+    unsure: bool = False
+    """A Job was to be made, and the API server did not answer: it may exist."""
     default_ttl_seconds: int | None = None
+    job_ttl_seconds: int | None = None
+    """Finished Jobs go so long after the end of their task; None leaves them to the task's own end."""
     profiles: frozenset[str] | None = None
     """Names of the runtime profiles that the operator knows; None where it does not matter."""
+
+    @property
+    def looked_for(self) -> int | None:
+        """The attempt of which the API server was just asked."""
+        return self.answers.looked_for
 
     @property
     def recorded(self) -> frozenset[int]:

@@ -26,6 +26,8 @@ class WorkQueue(Generic[K]):
         self._rng = rng
         self._ready: dict[K, float] = {}
         """Keys to hand out, in order, each with the time since which it waits."""
+        self._urgent: dict[K, float] = {}
+        """The same, to be handed out before them."""
         self._busy: set[K] = set()
         self._again: set[K] = set()
         """Keys that were added while a worker had them."""
@@ -36,11 +38,17 @@ class WorkQueue(Generic[K]):
         self._wake = asyncio.Event()
         self._count = 0
 
-    def add(self, key: K) -> None:
-        """Have the key looked at soon, also while it backs off: something new is known of it."""
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Have the key looked at soon, also while it backs off: something new is known of it.
+
+        What runs, or may run now, is urgent: it must not stand behind ten thousand that only wait.
+        """
         if key in self._busy:
             self._again.add(key)
-        elif key not in self._ready:
+        elif urgent:
+            self._urgent.setdefault(key, self._ready.pop(key, self._clock()))
+            self._wake.set()
+        elif key not in self._ready and key not in self._urgent:
             self._ready[key] = self._clock()
             self._wake.set()
 
@@ -70,14 +78,16 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
         self._due.pop(key, None)
         self._ready.pop(key, None)
+        self._urgent.pop(key, None)
 
     def take(self) -> K | None:
         """Return a key to look at now, None when there is none; call `done` afterwards."""
         self._ring()
-        if not self._ready:
+        lane = self._urgent or self._ready
+        if not lane:
             return None
-        key = next(iter(self._ready))
-        del self._ready[key]
+        key = next(iter(lane))
+        del lane[key]
         self._busy.add(key)
         return key
 
@@ -108,9 +118,10 @@ class WorkQueue(Generic[K]):
                 self.add(key)
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._again)
+        return len(self._ready) + len(self._urgent) + len(self._again)
 
     @property
     def oldest_seconds(self) -> float:
         """How long the first key has been waiting to be handed out."""
-        return self._clock() - next(iter(self._ready.values())) if self._ready else 0.0
+        firsts = [next(iter(lane.values())) for lane in (self._ready, self._urgent) if lane]
+        return self._clock() - min(firsts) if firsts else 0.0

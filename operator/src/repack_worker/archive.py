@@ -9,6 +9,7 @@ so such a package installs nowhere.
 import hashlib
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -27,7 +28,13 @@ VERIFICATION_FILE = ".verification.dify.json"
 """Says in whose name a package is signed; part of what is signed."""
 
 _END_RECORD = struct.Struct("<4s4H2LH")
+_LOCATOR_SIZE = 20
+"""Bytes of the zip64 locator, which stands before the end record and makes readers believe other numbers."""
+_ENTRY = struct.Struct("<28x3H12x")
+"""A directory entry without its name, extra field and comment, whose lengths it gives."""
+_LOCAL_HEADER_SIZE = 30
 _MAX_COMMENT = 65535
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _RATIO_FREE_BYTES = 10 << 20
 """Below this size a high compression ratio is no bomb: small texts and empty files compress well."""
 
@@ -84,6 +91,7 @@ def unpack(package: Path, into: Path, *, limits: Limits) -> Unpacked:
         with zipfile.ZipFile(package) as archive:
             entries = archive.infolist()
             _check_names(entries, limits)
+            _check_places(entries, package.stat().st_size)
             return _extract(archive, entries, into=into, limits=limits)
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, UnicodeDecodeError, NotImplementedError) as error:
         raise invalid(f"{package.name} is a damaged zip file: {error}.") from error
@@ -94,16 +102,35 @@ def _check_end_record(package: Path, limits: Limits) -> None:
     size = package.stat().st_size
     with package.open("rb") as file:
         head = file.read(512).lstrip()
-        file.seek(max(0, size - _MAX_COMMENT - _END_RECORD.size))
+        file.seek(max(0, size - _MAX_COMMENT - _END_RECORD.size - _LOCATOR_SIZE))
         tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END_RECORD.size:
-        raise invalid(f"{package.name} is not a zip file{_what_it_is(head, size)}.")
-    _, _, _, _, count, directory_bytes, _, _ = _END_RECORD.unpack_from(tail, at)
-    if count == 0xFFFF or directory_bytes == 0xFFFFFFFF:
-        raise invalid(f"{package.name} is a zip64 file with 65,535 or more entries, which no plugin needs.")
-    if count > limits.entries or directory_bytes > limits.entries * 512:
-        raise invalid(f"{package.name} has {count:,} entries; at most {limits.entries:,} are allowed.")
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) - at < _END_RECORD.size:
+            raise invalid(f"{package.name} is not a zip file{_what_it_is(head, size)}.")
+        _, _, _, _, count, directory_bytes, _, _ = _END_RECORD.unpack_from(tail, at)
+        is_zip64 = tail[max(0, at - _LOCATOR_SIZE) : at].startswith(b"PK\x06\x07")
+        if is_zip64 or count == 0xFFFF or directory_bytes == 0xFFFFFFFF:
+            raise invalid(f"{package.name} is a zip64 file, for 65,535 or more entries, which no plugin needs.")
+        if count > limits.entries or directory_bytes > limits.entries * 512:
+            raise invalid(f"{package.name} has {count:,} entries; at most {limits.entries:,} are allowed.")
+        start = size - len(tail) + at - directory_bytes
+        if start < 0:
+            raise invalid(f"{package.name} is a damaged zip file: its directory is longer than the file.")
+        file.seek(start)
+        if (found := _entries_in(file.read(directory_bytes))) != count:
+            raise invalid(f"{package.name} says that it has {count:,} entries, and has {found:,}.")
+
+
+def _entries_in(directory: bytes) -> int:
+    """Count the entries of a directory without reading them: the end record's count is a claim, each entry costs 1 kB.
+
+    Ends at the first byte that begins no entry, as zipfile then fails on it.
+    """
+    at = count = 0
+    while directory.startswith(b"PK\x01\x02", at) and at + _ENTRY.size <= len(directory):
+        at += _ENTRY.size + sum(_ENTRY.unpack_from(directory, at))
+        count += 1
+    return count
 
 
 def _what_it_is(head: bytes, size: int) -> str:
@@ -115,28 +142,57 @@ def _what_it_is(head: bytes, size: int) -> str:
 
 
 def _check_names(entries: list[zipfile.ZipInfo], limits: Limits) -> None:
-    if len(entries) > limits.entries:
-        raise invalid(f"The package has {len(entries):,} entries; at most {limits.entries:,} are allowed.")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for entry in entries:
         if fault := _fault_of(entry):
             raise invalid(f"The package's entry {entry.orig_filename!r} {fault}.")
-        if entry.filename in seen:
-            raise invalid(f"The package has two entries named {entry.filename!r}.")
-        seen.add(entry.filename)
-    for name in seen:
+        twin = seen.get(folded := _folded(entry.filename))
+        if twin == entry.filename:
+            raise invalid(f"The package has two entries named {twin!r}.")
+        if twin is not None:
+            raise invalid(f"The package's entries {twin!r} and {entry.filename!r} are one file where case is ignored.")
+        seen[folded] = entry.filename
+    _check_folders({entry.filename for entry in entries}, limits)
+
+
+def _check_folders(names: set[str], limits: Limits) -> None:
+    """Refuse a name that is a file and a folder, and a forest of folders from few long names."""
+    folders: set[str] = set()
+    for name in names:
         parent = name.rpartition("/")[0]
-        while parent:
-            if parent in seen:
+        while parent and parent not in folders:
+            if parent in names:
                 raise invalid(f"The package's entry {parent!r} is a file, and a folder that holds {name!r}.")
+            folders.add(parent)
             parent = parent.rpartition("/")[0]
+    if len(names) + len(folders) > limits.entries:
+        raise invalid(
+            f"The package has {len(names):,} files in {len(folders):,} folders; at most {limits.entries:,} are allowed."
+        )
+
+
+def _check_places(entries: list[zipfile.ZipInfo], package_bytes: int) -> None:
+    """Refuse entries that share bytes: so few bytes become many (David Fifield's zip bomb of 2019)."""
+    end, before = 0, ""
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < end:
+            raise invalid(f"The package's entries {before!r} and {entry.filename!r} overlap.")
+        end = entry.header_offset + _LOCAL_HEADER_SIZE + len(entry.orig_filename) + entry.compress_size
+        before = entry.filename
+    if end > package_bytes:
+        raise invalid(f"The package's entry {before!r} is longer than the package.")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _fault_of(entry: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with an entry; None when nothing is."""
     name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
     faults = (
-        (not name or any(ord(char) < 32 or char == "\x7f" for char in name), "has control characters in its name"),
+        (not name or any(_is_control(char) for char in name), "has control characters in its name"),
+        (name != entry.filename, f"has a second name, {entry.filename!r}"),
         ("\\" in name, "has a backslash in its name"),
         (name.startswith("/") or (len(name) > 1 and name[1] == ":"), "has an absolute path"),
         (".." in name.split("/"), "leads out of the package with '..'"),
@@ -151,6 +207,11 @@ def _fault_of(entry: zipfile.ZipInfo) -> str | None:
          "uses a compression that Dify's daemon cannot read"),
     )  # fmt: skip
     return next((text for wrong, text in faults if wrong), None)
+
+
+def _is_control(char: str) -> bool:
+    """Tell whether a character has no place in a name: it drives a terminal, ends a line or turns what follows."""
+    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(char) in _TURNS
 
 
 def _extract(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], *, into: Path, limits: Limits) -> Unpacked:

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,17 @@ class Attempt:
     folder: Path
     shared: SharedCache | None = None
     """The dashboard's wheel cache, where there is one."""
+    fetcher: Fetcher | None = None
+    """Shared by several attempts, which then fetch nothing twice; one of its own when absent."""
+    on_work: Callable[[Work], None] = lambda _work: None
+    """Called with all that is known of the work when it has been done."""
 
     async def run(self) -> WorkResult:
         """Run all stages and return the result; failures are results too, with reason, message and hint."""
-        async with Fetcher(self.settings) as fetcher:
+        async with contextlib.AsyncExitStack() as stack:
+            fetcher = self.fetcher
+            if fetcher is None:
+                fetcher = await stack.enter_async_context(Fetcher(self.settings))
             work = Work(
                 spec=self.spec,
                 settings=self.settings,
@@ -65,12 +72,16 @@ class Attempt:
                 ok=False, reason=reason.value, message=message, hint=hint, plugin=work.the_plugin.info,
                 plan=plan_status(work) if self.spec.dry_run else None, artifacts=work.artifacts,
             )  # fmt: skip
-        return WorkResult(
+        self.on_work(work)
+        result = WorkResult(
             ok=True,
             plugin=work.the_plugin.info,
             plan=plan_status(work) if self.spec.dry_run else None,
             artifacts=work.artifacts,
         )
+        if result.artifacts:
+            await self.store.put_result(result)
+        return result
 
 
 @contextlib.asynccontextmanager

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from repack_contract.errors import without_secrets
+from repack_worker.licences import Licence, licence_stated_by
 from repack_worker.plan import Wheel
 from repack_worker.platforms import GLIBC_MINOR
-from repack_worker.sbom import License, bill_of_materials, license_of
+from repack_worker.sbom import bill_of_materials
 from repack_worker.signature import DAEMON_SETTINGS, InputSignature, Signer
 from repack_worker.uv_versions import our_uv_version
 from repack_worker.work import TargetWork, Work
@@ -19,7 +20,7 @@ REPORT, SBOM, PUBLIC_KEY = "report.json", "sbom.cdx.json", "public_key.pem"
 
 def companions_of(work: Work, target: TargetWork, sha256: str) -> dict[str, bytes]:
     """Return the files beside a package by the end of their name."""
-    licenses = {wheel: license_of(target.files[wheel]) for wheel in target.wheels}
+    licenses = {wheel: licence_stated_by(target.files[wheel]) for wheel in target.wheels}
     signer = Signer(work.settings.signing_key_file) if work.settings.signing_key_file else None
     documents = {
         REPORT: _json(report_of(work, target, sha256, licenses=licenses)),
@@ -34,7 +35,7 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def report_of(work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[Wheel, License]) -> dict[str, Any]:
+def report_of(work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[Wheel, Licence]) -> dict[str, Any]:
     """Return `report.json`: what went in, what came out, with what, and how it was verified."""
     plugin, package, proof = work.the_plugin, target.the_package, target.proof
     return {
@@ -63,7 +64,7 @@ def report_of(work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[
         },
         "wheels": [_wheel(target, wheel, licenses[wheel]) for wheel in target.wheels],
         "licenses": _by_license(licenses),
-        "warnings": target.warnings,
+        "warnings": [*work.warnings, *target.warnings],
         "verification": proof.verification.wire() if proof else None,
         "installations": [asdict(run) for run in proof.runs] if proof else [],
         "seconds": {stage.value: round(seconds, 3) for stage, seconds in work.seconds.items()},
@@ -76,7 +77,7 @@ def _signature(work: Work) -> dict[str, Any] | None:
     return {"algorithm": "RSA PKCS#1 v1.5, SHA-256", "publicKey": PUBLIC_KEY, "daemonSettings": DAEMON_SETTINGS}
 
 
-def _wheel(target: TargetWork, wheel: Wheel, stated: License) -> dict[str, Any]:
+def _wheel(target: TargetWork, wheel: Wheel, stated: Licence) -> dict[str, Any]:
     described = {
         "name": wheel.name,
         "version": wheel.version,
@@ -90,7 +91,7 @@ def _wheel(target: TargetWork, wheel: Wheel, stated: License) -> dict[str, Any]:
     return described
 
 
-def _by_license(licenses: Mapping[Wheel, License]) -> dict[str, list[str]]:
+def _by_license(licenses: Mapping[Wheel, Licence]) -> dict[str, list[str]]:
     """Return the distributions by licence, those that state none under "unknown"."""
     found: dict[str, set[str]] = {}
     for wheel, stated in licenses.items():

@@ -106,6 +106,8 @@ def _places(version: str, home: Path) -> Iterator[Path]:
         if (folder / name).is_file():
             yield folder / name
     if in_path := shutil.which(name):  # late: where pyenv is, a shim that takes its time to refuse
+        shims = Path(in_path).parent
+        yield from sorted(shims.parent.glob(f"versions/{version}.*/bin/{name}"), reverse=True)
         yield Path(in_path)
 
 

@@ -4,7 +4,6 @@ The walk gives what `uv export --frozen --no-dev --no-emit-project` gives (262 o
 project along its dependencies, markers evaluated for the target, extras followed, dependency groups left out.
 """
 
-import tomllib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +16,14 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import invalid
 from repack_worker.plan import Plan, SourceDist, Wheel, choose, git_source
 from repack_worker.platforms import Platform
+from repack_worker.texts import read_toml
 
 LOCK = "uv.lock"
 _LOCK_VERSION = 1
+_MAX_PACKAGES = 5000
+"""The largest lock of an official plugin has 185."""
+_MAX_OF_ONE_NAME = 100
+_MAX_SPECIFIER = 1000
 Package = dict[str, Any]
 
 
@@ -31,15 +35,14 @@ def plan_from_lock(text: str, *, platform: Platform) -> Plan:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    try:
-        lock = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise invalid(f"uv.lock is not valid TOML: {error}.") from error
+    lock = read_toml(text, name=LOCK)
     if lock.get("version") != _LOCK_VERSION or not isinstance(lock.get("package"), list):
         raise invalid(
-            f"uv.lock has version {lock.get('version')!r}; version {_LOCK_VERSION} is understood.",
+            f"uv.lock has version {lock.get('version')!r:.40}; version {_LOCK_VERSION} is understood.",
             hint="Lock the plugin again with a current uv (`uv lock`).",
         )
+    if len(lock["package"]) > _MAX_PACKAGES or len(str(lock.get("requires-python", ""))) > _MAX_SPECIFIER:
+        raise invalid(f"uv.lock names more than {_MAX_PACKAGES:,} packages, or an endless requires-python.")
     return lock
 
 
@@ -48,20 +51,21 @@ def _closure(lock: dict[str, Any], platform: Platform) -> list[Package]:
     packages: list[Package] = lock["package"]
     try:
         _check_python(lock, platform)
-        root = _root(packages)
+        root, by_name = _root(packages), _by_name(packages)
         chosen: dict[str, Package] = {}
         queue = deque(_wanted(root, platform, extra=None))
         seen: set[tuple[str, str, str | None]] = set()
         while queue:  # ends: each (name, version, extra) is followed once
             dependency, extra = queue.popleft()
-            package = _find(packages, dependency)
+            package = _find(by_name, dependency)
             key = (package["name"], package.get("version", ""), extra)
             if key in seen or package is root:
                 continue
             seen.add(key)
             chosen[package["name"]] = package
             queue.extend(_wanted(package, platform, extra=extra))
-    except (KeyError, TypeError, AttributeError, InvalidMarker, InvalidSpecifier, UndefinedEnvironmentName) as error:
+    except (KeyError, TypeError, AttributeError, InvalidMarker, InvalidSpecifier, UndefinedEnvironmentName,
+            RecursionError) as error:  # fmt: skip
         raise invalid(f"uv.lock cannot be understood: {type(error).__name__} {error}.") from error
     return list(chosen.values())
 
@@ -97,11 +101,19 @@ def _wanted(package: Package, platform: Platform, *, extra: str | None) -> Itera
             yield dependency, further
 
 
-def _find(packages: list[Package], dependency: Package) -> Package:
+def _by_name(packages: list[Package]) -> dict[str, list[Package]]:
+    found: dict[str, list[Package]] = {}
     for package in packages:
-        if package["name"] == dependency["name"] and all(
-            package.get(field) == dependency[field] for field in ("version", "source") if field in dependency
-        ):
+        found.setdefault(package["name"], []).append(package)
+    for name, same in found.items():
+        if len(same) > _MAX_OF_ONE_NAME:
+            raise invalid(f"uv.lock names {len(same):,} packages {name!r}.")
+    return found
+
+
+def _find(by_name: dict[str, list[Package]], dependency: Package) -> Package:
+    for package in by_name.get(dependency["name"], []):
+        if all(package.get(field) == dependency[field] for field in ("version", "source") if field in dependency):
             return package
     raise invalid(f"uv.lock names {dependency['name']!r} as a dependency and does not contain it.")
 

@@ -27,7 +27,9 @@ from repack_worker.work import Built, TargetWork, Work
 
 def _cache(work: Work) -> WheelCache:
     settings = work.settings
-    return WheelCache(settings.caches / "wheels", connections=settings.connections, shared=work.shared)
+    return WheelCache(
+        settings.caches / "wheels", fetcher=work.fetcher, connections=settings.connections, shared=work.shared
+    )
 
 
 async def download(work: Work) -> None:

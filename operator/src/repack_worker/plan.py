@@ -3,6 +3,7 @@
 A distribution that has no fitting wheel and a source stands in the plan as something to build.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,6 +17,9 @@ from repack_contract.reasons import Reason
 from repack_worker.platforms import Platform
 
 _SHOWN_PLATFORMS = 8
+_SAFE_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]{1,250}", re.ASCII)
+"""A lock names files, and we write them under that name: `x-1-py3-none-any.y/../../../z.whl` is a wheel to others."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ def choose(
     offered: set[str] = set()
     for file in files:
         filename = _filename(file)
+        if not _SAFE_FILENAME.fullmatch(filename):
+            continue
         try:
             _, _, build, tags = parse_wheel_filename(filename)
         except InvalidWheelFilename:
@@ -190,10 +196,10 @@ def _facts(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -
     hashes = file.get("hashes") or {}
     sha256 = hashes.get("sha256") or str(file.get("hash", "")).removeprefix("sha256:")
     url, size = file.get("url"), file.get("size")
-    if not sha256 or len(sha256) != 64 or not url:
+    if not _SHA256.fullmatch(str(sha256)) or not url:
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
-            f"{name}=={version}: the lock gives no {'address' if sha256 else 'sha256'} for {filename}.",
+            f"{name}=={version}: the lock gives no {'sha256' if url else 'address'} for {filename}.",
             hint="Use an index that publishes sha256 hashes, or lock the plugin again.",
         )
     return str(url), sha256, int(size) if size is not None else None

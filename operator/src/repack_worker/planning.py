@@ -9,6 +9,7 @@ from repack_contract.errors import RepackError, sanitize
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_worker.archive import invalid
+from repack_worker.hints import hints_of
 from repack_worker.lock import LOCK, plan_from_lock
 from repack_worker.plan import Plan, SourceDist, raise_no_wheel
 from repack_worker.plan_cache import PlanCache, plan_key
@@ -35,6 +36,10 @@ async def plan_targets(work: Work) -> None:
             _tell(work, target)
             if not work.spec.dry_run:
                 check_size(work, target, unpacked_size(work.the_plugin, target))
+    names = {one.name for target in work.live for plan in target.plans for one in plan.all}
+    work.warnings.extend(await in_thread(hints_of, work.the_plugin, names))
+    for hint in work.warnings:
+        work.journal.say(hint, "warning")
 
 
 async def _plan_for_cpu(work: Work, cpu: Arch, known: dict[Arch, Plan | RepackError]) -> Plan:

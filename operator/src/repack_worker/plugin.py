@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, PluginInfo
 from repack_worker.archive import Unpacked, invalid
+from repack_worker.texts import MAX_YAML_BYTES, read_toml, read_yaml, shown
 
 MANIFEST = "manifest.yaml"
-_MAX_MANIFEST_BYTES = 1 << 20
-_MAX_TEXT_BYTES = 32 << 20
-"""Ten times the lock of the largest official plugin; a parser needs a multiple of it in memory."""
+_MAX_TEXT_BYTES = 8 << 20
+"""Several times the lock of the largest official plugin; a parser needs up to 25 times that in memory."""
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){2}(-\w{1,16})?", re.ASCII)
 _AUTHOR = re.compile(r"[a-z0-9_-]{1,64}")
 _NAME = re.compile(r"[a-z0-9_-]{1,128}")
@@ -57,6 +55,10 @@ class Plugin:
         except UnicodeDecodeError as error:
             raise invalid(f"{name} is not UTF-8 text: {error}.") from error
 
+    def toml_of(self, name: str) -> dict[str, Any]:
+        """Return a TOML file of the plugin; raise `InvalidPackage` when it is none."""
+        return read_toml(self.text_of(name), name=name)
+
     def check_target(self, arch: Arch) -> None:
         """Raise `UnsupportedPlatform` when the manifest excludes the target."""
         if self.archs and arch.value not in self.archs:
@@ -74,7 +76,7 @@ def read_plugin(unpacked: Unpacked) -> Plugin:
     if _is_uuid(author):
         raise _bad("author", "is a UUID, which Dify reserves for remote debugging")
     if manifest.get("type") != "plugin":
-        raise _bad("type", f"must be 'plugin', not {manifest.get('type')!r}")
+        raise _bad("type", f"must be 'plugin', not {shown(manifest.get('type'))}")
     name, version = _text(manifest, "name", matches=_NAME), _text(manifest, "version", matches=_VERSION)
     meta = _mapping(manifest, "meta")
     _check_capabilities(manifest, unpacked.names)
@@ -99,19 +101,15 @@ def _load_manifest(unpacked: Unpacked) -> dict[str, Any]:
         )
         raise invalid("The package has no manifest.yaml at its root.", hint=hint)
     path = unpacked.folder / MANIFEST
-    if path.stat().st_size > _MAX_MANIFEST_BYTES:
-        raise invalid("manifest.yaml is larger than 1 MiB.")
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise invalid(f"manifest.yaml is larger than {MAX_YAML_BYTES >> 10} KiB.")
     try:
-        manifest = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise invalid(f"manifest.yaml is not valid YAML: {_one_line(error)}.") from error
+        manifest = read_yaml(path.read_text("utf-8"), name=MANIFEST)
+    except UnicodeDecodeError as error:
+        raise invalid(f"manifest.yaml is not UTF-8 text: {error}.") from error
     if not isinstance(manifest, dict):
         raise invalid("manifest.yaml must be a mapping of fields.")
     return manifest
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _bad(field: str, fault: str) -> RepackError:
@@ -123,7 +121,7 @@ def _text(manifest: dict[str, Any], field: str, *, matches: re.Pattern[str]) -> 
     if value is None:
         raise _bad(field, "is missing")
     if not isinstance(value, str) or not matches.fullmatch(value):
-        raise _bad(field, f"is {str(value)[:80]!r}, which does not match {matches.pattern}")
+        raise _bad(field, f"is {shown(value)}, which does not match {matches.pattern}")
     return value
 
 
@@ -143,7 +141,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _check_capabilities(manifest: dict[str, Any], names: tuple[str, ...]) -> None:
-    plugins = _mapping(manifest, "plugins")
+    plugins, there = _mapping(manifest, "plugins"), set(names)
     found = False
     for capability in _CAPABILITIES:
         paths = plugins.get(capability) or []
@@ -151,7 +149,7 @@ def _check_capabilities(manifest: dict[str, Any], names: tuple[str, ...]) -> Non
             raise _bad(f"plugins.{capability}", "must be a list of file names")
         for path in paths:
             found = True
-            if path.removeprefix("./") not in names:
+            if path.removeprefix("./") not in there:
                 raise _bad(f"plugins.{capability}", f"names {path[:200]!r}, which is not in the package")
     if not found:
         raise _bad("plugins", f"names none of {', '.join(_CAPABILITIES)}")
@@ -161,12 +159,12 @@ def _check_runner(meta: dict[str, Any]) -> None:
     runner = _mapping(meta, "runner") if "runner" in meta else {}
     language = runner.get("language", "python")
     if language != "python":
-        raise _bad("meta.runner.language", f"is {str(language)[:40]!r}; only Python plugins exist")
+        raise _bad("meta.runner.language", f"is {shown(language)}; only Python plugins exist")
 
 
 def _archs(meta: dict[str, Any]) -> tuple[str, ...]:
     archs = meta.get("arch") or []
-    if not isinstance(archs, list) or not all(arch in {"amd64", "arm64"} for arch in archs):
+    if not isinstance(archs, list) or not all(arch in ("amd64", "arm64") for arch in archs):
         raise _bad("meta.arch", "must be a list of amd64 and arm64")
     return tuple(archs)
 

@@ -15,7 +15,12 @@ REQUIREMENTS = "requirements.txt"
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTIONS = re.compile(r"\s--?[a-zA-Z]")
 _ADDRESSES = ("https://", "http://", "git+https://", "git+http://")
-_HASH = re.compile(r"--hash[= ](\S+)")
+_HASH = re.compile(r"--hash[= ](sha(?:256|384|512):[0-9a-f]+)(?=\s|$)")
+_VARIABLE = re.compile(r"\$\{|%\w+%")
+_MAX_TEXT = 1 << 20
+_MAX_LINE = 64 << 10
+_MAX_SPECIFIER = 4 << 10
+"""A long marker costs its parser more than its length."""
 _DROPPED = re.compile(
     r"^(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--trusted-host|--prefer-binary|--pre|"
     r"--only-binary|--no-binary|--require-hashes|--use-feature)\b"
@@ -34,8 +39,12 @@ def read_requirements(text: str, *, origin: str = REQUIREMENTS) -> Requirements:
     """Return the requirements of a requirements.txt; raise `InvalidPackage` naming the line that is none."""
     lines: list[str] = []
     dropped: list[str] = []
+    if len(text) > _MAX_TEXT:
+        raise invalid(f"requirements.txt is larger than {_MAX_TEXT >> 20} MiB.")
     joined = text.replace("\r\n", "\n").replace("\\\n", " ")
     for raw in joined.splitlines():
+        if len(raw) > _MAX_LINE:
+            raise invalid(f"requirements.txt: the line {raw[:80]!r} is longer than {_MAX_LINE:,} characters.")
         line = _COMMENT.sub("", raw).strip()
         if not line:
             continue
@@ -55,9 +64,16 @@ def _requirement(line: str, origin: str) -> str:
     """Return the line as uv shall see it: the requirement and its hashes."""
     option = _OPTIONS.search(line)
     specifier = line[: option.start()].strip() if option else line
+    if len(specifier) > _MAX_SPECIFIER:
+        raise invalid(f"requirements.txt: {line[:120]!r} is longer than {_MAX_SPECIFIER:,} characters.")
+    if _VARIABLE.search(specifier):
+        raise invalid(
+            f"requirements.txt: {line[:120]!r} asks for a variable of the environment.",
+            hint="Write the address out: what is in our environment is not for a plugin to send anywhere.",
+        )
     try:
         requirement = Requirement(specifier)
-    except InvalidRequirement as error:
+    except (InvalidRequirement, RecursionError) as error:
         fault = str(error).partition("\n")[0]
         raise invalid(f"{origin}: {line[:120]!r} is no requirement: {fault}.") from error
     if requirement.url and not requirement.url.startswith(_ADDRESSES):

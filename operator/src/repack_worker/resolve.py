@@ -5,6 +5,7 @@ that a distribution has none, stubs stand in for its sources (`stubs.py`), and t
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -93,7 +94,8 @@ class Resolver:
         source.write_text("\n".join(wanted.lines) + "\n", "utf-8")
         argv = [
             uv.find_uv_bin(), "pip", "compile", "--no-config", "--no-python-downloads", "--quiet",
-            "--python-version", platform.python, "--python-platform", platform.uv_name,
+            # Any interpreter serves, and ours is there; in an image there may be none where uv would look.
+            "--python", sys.executable, "--python-version", platform.python, "--python-platform", platform.uv_name,
             "--only-binary", ":all:", "--format", "pylock.toml", "--no-header", "--output-file", str(pylock),
             str(source), *self._options(wanted, stubs),
         ]  # fmt: skip

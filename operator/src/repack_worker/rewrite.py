@@ -68,8 +68,10 @@ def requirements_text(plans: Sequence[Plan]) -> str:
 
     The literal `dify-plugin==` matters: the daemon reads the file as text to learn the SDK's version (5.1).
     """
-    lines = ["--no-index", f"--find-links ./{WHEELS}", *(pin.line for pin in pins(plans))]
-    return "\n".join(lines) + "\n"
+    lines = [pin.line for pin in pins(plans)]
+    # uv refuses a folder that is not there, as in a package without any wheel.
+    folder = [f"--find-links ./{WHEELS}"] if lines else []
+    return "\n".join(["--no-index", *folder, *lines]) + "\n"
 
 
 def rewritten(plugin: Plugin, arch: Arch, plans: Sequence[Plan], files: Mapping[Wheel, Path]) -> list[Member]:

@@ -4,13 +4,16 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import VerificationMethod
+from repack_worker.addresses import AddressPolicy, Entry
 
 _PASSED_ON = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -23,6 +26,17 @@ def passed_on_environment() -> dict[str, str]:
     """Return the certificates and proxies of our own environment."""
     environment = os.environ  # noqa: TID251 - this is the settings module
     return {name: environment[name] for name in _PASSED_ON if name in environment}
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for an address (`HTTPS_PROXY`, `ALL_PROXY`, but `NO_PROXY`)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def home_folder(*, otherwise: Path) -> Path:
@@ -97,6 +111,23 @@ class Settings(BaseSettings):
     build_timeout_seconds: float = Field(default=900.0, gt=0)
     """How long one step of such a build may take."""
 
+    marketplace_url: str = "https://marketplace.dify.ai"
+    """Base URL of the Marketplace; one of your own must speak the same API."""
+    github_url: str = "https://github.com"
+    """Base URL of GitHub, for assets of releases."""
+    github_api_url: str = "https://api.github.com"
+    """Base URL of GitHub's API, for finding releases and for private ones; of GitHub Enterprise `https://…/api/v3`."""
+    github_token: SecretStr | None = None
+    """Token for GitHub: private repositories, and more than 60 look-ups an hour."""
+    github_token_file: Path | None = None
+    """File with that token (a mounted Secret); wins over `github_token`, and is read for each task."""
+    allow_private_addresses: bool = False
+    """Fetch plugins and packages from private, loopback and link-local addresses too. Off, because whoever writes a
+    task names addresses, and so does a plugin's lock; addresses in these settings are always allowed."""
+    allowed_private_hosts: list[str] = Field(default_factory=list)
+    """Names, addresses and networks that may be private (a JSON list), such as
+    `["nexus.example.com", "10.1.2.3:8081", "10.0.0.0/8"]`."""
+
     max_package_bytes: int = Field(default=500 << 20, ge=1)
     """Largest package to make, in bytes, packed and unpacked; set the same in Dify (its own default is 50 MiB)."""
     max_plugin_bytes: int = Field(default=500 << 20, ge=1)
@@ -139,11 +170,32 @@ class Settings(BaseSettings):
     publish_attempts: int = Field(default=30, ge=1)
     """How often an upload is tried, with up to 5 s between: a dashboard may be restarting."""
 
+    @field_validator("allowed_private_hosts")
+    @classmethod
+    def _readable(cls, entries: list[str]) -> list[str]:
+        for entry in entries:
+            Entry.read(entry)
+        return entries
+
     @model_validator(mode="after")
     def _absolute(self) -> Self:
         self.work_dir = self.work_dir.absolute()
         self.cache_dir = (self.cache_dir or self.work_dir / "cache").expanduser().absolute()
         return self
+
+    @property
+    def addresses(self) -> AddressPolicy:
+        """What may be connected to: the public network, what was allowed, and the servers that these settings name."""
+        entries = tuple(Entry.read(entry) for entry in self.allowed_private_hosts)
+        policy = AddressPolicy(allow_private=self.allow_private_addresses, allowed=entries)
+        return policy.with_urls(self.index_url, self.marketplace_url, self.github_url, self.github_api_url)
+
+    @property
+    def token_for_github(self) -> str | None:
+        """The token, read anew where it is in a file; None without one."""
+        if self.github_token_file:
+            return self.github_token_file.read_text("utf-8").strip() or None
+        return self.github_token.get_secret_value() if self.github_token else None
 
     @property
     def caches(self) -> Path:

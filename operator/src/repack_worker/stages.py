@@ -20,6 +20,8 @@ async def fetch(work: Work) -> None:
     """Get the plugin, unpack it safely, read its manifest."""
     settings, incoming = work.settings, work.folder / "incoming"
     incoming.mkdir()
+    for url in work.indexes:  # uv asks them itself, so they are looked at before
+        await work.fetcher.check_address(url)
     if settings.signing_key_file:
         await in_thread(Signer(settings.signing_key_file).check)
     work.fetched = await work.source.fetch(
@@ -61,7 +63,8 @@ def plan_status(work: Work) -> PlanStatus:
     builds = {source for plan in plans for source in plan.builds}
     limit = work.settings.max_package_bytes
     sizes = {target.arch: unpacked_size(work.the_plugin, target) for target in work.live}
-    warnings = dict.fromkeys(warning[:256] for target in work.live for warning in target.warnings)
+    told = (*work.warnings, *(warning for target in work.live for warning in target.warnings))
+    warnings = dict.fromkeys(warning[:256] for warning in told)
     return PlanStatus(
         packages=len(everything),
         download_bytes=sum(one.size_bytes or 0 for one in everything),

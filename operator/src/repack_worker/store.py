@@ -1,6 +1,7 @@
 """Where finished packages go: the dashboard, or a folder. Whole, with their checksum, or not at all."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from repack_contract.errors import RepackError
+from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_worker.ingest import authorization
@@ -42,6 +44,9 @@ class ArtifactStore(Protocol):
 
     async def put_log(self, log: Path) -> None:
         """Store the whole log (one JSON LogLine a line), also that of an attempt that failed."""
+
+    async def put_result(self, result: WorkResult) -> None:
+        """Store what was made beside it, for an operator whose Job vanishes before it can tell."""
 
 
 class FolderStore:
@@ -83,6 +88,9 @@ class FolderStore:
 
     async def put_log(self, log: Path) -> None:
         """Keep no log: the user has seen it."""
+
+    async def put_result(self, result: WorkResult) -> None:
+        """Keep no result: the report beside each package says it."""
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -138,6 +146,14 @@ class DashboardStore:
         """Upload the whole log."""
         path = f"/api/v1/ingest/logs/{self._uid}/{self._attempt}"
         await self._put(path, log, headers={"Content-Type": "application/x-ndjson"}, on_bytes=lambda _count: None)
+
+    async def put_result(self, result: WorkResult) -> None:
+        """Tell the result once; it is a second copy of the termination message and worth no waiting."""
+        path = f"/api/v1/ingest/results/{self._uid}/{self._attempt}"
+        headers = {"Content-Type": "application/json", **authorization(self._token_file)}
+        content = result.model_dump_json(by_alias=True, exclude_none=True)
+        with contextlib.suppress(httpx.HTTPError):
+            await self._client.put(path, content=content, headers=headers, timeout=5)
 
     async def _put(
         self, path: str, file: Path, *, headers: Mapping[str, str], on_bytes: Callable[[int], None]

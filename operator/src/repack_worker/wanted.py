@@ -1,6 +1,5 @@
 """What a plugin without a lock asks for: the requirements and the rules under which uv chooses their versions."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +43,7 @@ def from_pyproject(plugin: Plugin) -> Wanted:
     author names is left out, like the options of a requirements.txt: where packages come from is ours to say.
     """
     try:
-        document = tomllib.loads(plugin.text_of(PYPROJECT))
+        document = plugin.toml_of(PYPROJECT)
         project = document["project"]
         given = list(project.get("dependencies", []))
         tool = document.get("tool", {}).get("uv", {})
@@ -64,8 +63,6 @@ def from_pyproject(plugin: Plugin) -> Wanted:
             exclude_newer=str(tool["exclude-newer"]) if "exclude-newer" in tool else None,
             warnings=tuple(warnings),
         )
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise invalid(f"pyproject.toml is not valid TOML: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise invalid("pyproject.toml has no [project] with a list of dependencies.") from error
 

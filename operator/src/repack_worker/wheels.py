@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
-from weakref import WeakValueDictionary
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -91,8 +90,8 @@ class IndexOrigin:
 class WheelCache:
     """`<folder>/<sha256>/<filename>`, filled from a shared cache where there is one, else from the origin."""
 
-    def __init__(self, folder: Path, *, connections: int, shared: SharedCache | None = None) -> None:
-        self._folder, self._shared = folder, shared
+    def __init__(self, folder: Path, *, fetcher: Fetcher, connections: int, shared: SharedCache | None = None) -> None:
+        self._folder, self._fetcher, self._shared = folder, fetcher, shared
         self._slots = asyncio.Semaphore(connections)
 
     async def collect(
@@ -118,7 +117,7 @@ class WheelCache:
 
     async def _one(self, file: File, *, origin: Origin, on_bytes: Callable[[int], None], on_file: OnFile) -> Path:
         path = self._folder / file.sha256 / file.filename
-        async with _flight(path), self._slots:
+        async with self._fetcher.flight(file.sha256), self._slots:
             if await in_thread(_is_right, path, file.sha256):
                 on_bytes(path.stat().st_size)
                 on_file(file, False)  # noqa: FBT003 - the callback's one flag
@@ -151,18 +150,6 @@ class WheelCache:
         shutil.move(file, arriving)
         arriving.replace(path)
         return path
-
-
-_FLIGHTS: WeakValueDictionary[tuple[int, Path], asyncio.Lock] = WeakValueDictionary()
-"""Who brings an entry now, by event loop: the attempts of a batch share a cache and shall not fetch a file twice."""
-
-
-def _flight(path: Path) -> asyncio.Lock:
-    key = id(asyncio.get_running_loop()), path
-    lock = _FLIGHTS.get(key)
-    if lock is None:
-        lock = _FLIGHTS[key] = asyncio.Lock()
-    return lock
 
 
 def _is_right(path: Path, sha256: str) -> bool:

@@ -85,6 +85,8 @@ class Work:
     signature: InputSignature | None = None
     """What the plugin's own signature was worth."""
     plugin: Plugin | None = None
+    warnings: list[str] = field(default_factory=list)
+    """What no target alone is to be told of: above all what the plugin will want from the network when it runs."""
     artifacts: list[Artifact] = field(default_factory=list)
     seconds: dict[Stage, float] = field(default_factory=dict)
 

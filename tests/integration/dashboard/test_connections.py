@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import socket as sockets
@@ -16,6 +17,7 @@ import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from builders import a_task, a_task_object
+from fakes.reviews import Known, ReviewingApi
 from fakes.task_api import FakeTaskApi
 from repack_contract.messages import CloseCode
 from repack_dashboard.background import drain
@@ -31,15 +33,15 @@ SHORT = {"heartbeat_interval": 0.5, "heartbeat_timeout": 2.5}
 
 
 @contextlib.asynccontextmanager
-async def a_silent_peer(dashboard: Dashboard) -> AsyncIterator[asyncio.StreamReader]:
-    """Connect a client that reads and never says anything."""
+async def a_silent_peer(dashboard: Dashboard) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect a client that says nothing by itself; gives both ways of its connection."""
     host, _, port = dashboard.address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(REQUEST.format(host=dashboard.address).encode())
     await reader.readuntil(b"\r\n\r\n")
     await until(lambda: len(dashboard.services.hub) == 1, "the peer is in")
     try:
-        yield reader
+        yield reader, writer
     finally:
         writer.close()
 
@@ -53,7 +55,7 @@ def only_connection(dashboard: Dashboard) -> TaskWebSocket:
 async def test_a_peer_of_which_nothing_is_heard_is_closed_with_4001_and_its_line_cut(
     tmp_path: Path, api: FakeTaskApi
 ) -> None:
-    async with a_dashboard(tmp_path, api=api, **SHORT) as dashboard, a_silent_peer(dashboard) as reader:
+    async with a_dashboard(tmp_path, api=api, **SHORT) as dashboard, a_silent_peer(dashboard) as (reader, _):
         began = time.monotonic()
         received = await reader.read()
         assert 0.5 < time.monotonic() - began < sum(SHORT.values()) + 1
@@ -69,6 +71,53 @@ async def test_a_client_that_only_answers_pings_stays(tmp_path: Path, api: FakeT
         await messages(socket, 2)
         began = only_connection(dashboard).heard_at or 0.0
         await until(lambda: (only_connection(dashboard).heard_at or 0.0) > began + 3, "it was heard for 3 s")
+        assert len(dashboard.services.hub) == 1
+
+
+async def test_a_client_that_talks_and_never_pongs_stays_until_it_falls_silent(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    async with (
+        a_dashboard(tmp_path, api=api, heartbeat_interval=0.3, heartbeat_timeout=2.3) as dashboard,
+        a_silent_peer(dashboard) as (reader, writer),
+    ):
+        (client,) = dashboard.services.hub.clients
+        line = only_connection(dashboard).transport
+        until_then = time.monotonic() + 2.5  # three times what a silent one would get
+        while time.monotonic() < until_then:
+            writer.write(b'\x81\x8f\x00\x00\x00\x00{"type":"ping"}')  # masked with nothing
+            await asyncio.sleep(0.1)
+        assert (client.close_code, line.is_closing()) == (None, False)
+        last = only_connection(dashboard).heard_at or 0.0
+        received = await reader.read()
+        assert CloseCode.SILENT.to_bytes(2, "big") + b"nothing heard" in received
+        assert asyncio.get_running_loop().time() - last >= 0.6
+
+
+async def test_a_slow_answer_about_a_clients_token_does_not_stop_us_from_hearing_it(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    """A server that does not receive while it works kills a healthy client with 1011 (realtime.md 5.1)."""
+    cluster = ReviewingApi(api)
+    cluster.tokens = {"root": Known("root")}
+    cluster.allow("root", "list", namespace="*")
+    settings = {"auth_mode": "kubernetes", "heartbeat_interval": 0.3, "heartbeat_timeout": 2.3}
+    async with (
+        a_dashboard(tmp_path, api=cluster, **settings) as dashboard,
+        dashboard.socket("/ws/tasks?v=1", additional_headers={"Authorization": "Bearer root"}) as socket,
+    ):
+        await messages(socket, 2)
+        never = asyncio.Event()
+        cluster.create = lambda _resource, _body: never.wait()  # type: ignore[method-assign]
+        for number in range(4):  # as many questions that nobody answers
+            await socket.send(json.dumps({"type": "auth", "token": f"token-{number}"}))
+        pongs, until_then = 0, time.monotonic() + 2.5  # far longer than a silent client would get
+        while time.monotonic() < until_then:
+            await socket.send(json.dumps({"type": "ping", "id": 1}))
+            assert (await next_message(socket)) == {"type": "pong", "id": 1}
+            pongs += 1
+            await asyncio.sleep(0.1)
+        assert pongs > 10
         assert len(dashboard.services.hub) == 1
 
 
@@ -149,7 +198,7 @@ async def test_while_clients_are_sent_away_new_ones_are_refused_and_the_probe_sa
         open_ones = [await stack.enter_async_context(dashboard.socket("/ws/tasks?v=1")) for _ in range(20)]
         for socket in open_ones:
             await messages(socket, 2)
-        dashboard.services.hub.spread = lambda _window: [(0.5, c) for c in dashboard.services.hub.clients]  # type: ignore[method-assign]
+        dashboard.services.hub.spread = lambda clients, window: [(0.5, c) for c in clients]  # type: ignore[method-assign]
         dashboard.server.should_exit = True
         assert (await next_message(open_ones[0]))["type"] == "goaway"
         async with httpx.AsyncClient(trust_env=False) as http:  # over a new connection, as a probe comes
@@ -164,7 +213,7 @@ async def test_while_clients_are_sent_away_new_ones_are_refused_and_the_probe_sa
 async def test_a_drain_takes_its_window_and_goes_on_delivering_meanwhile(tmp_path: Path, api: FakeTaskApi) -> None:
     async with a_dashboard(tmp_path, api=api) as dashboard, dashboard.socket("/ws/tasks?v=1") as socket:
         await messages(socket, 2)
-        dashboard.services.hub.spread = lambda _window: [(0.5, c) for c in dashboard.services.hub.clients]  # type: ignore[method-assign]
+        dashboard.services.hub.spread = lambda clients, window: [(0.5, c) for c in clients]  # type: ignore[method-assign]
         draining = asyncio.create_task(drain(dashboard.services))
         assert (await next_message(socket))["type"] == "goaway"
         await dashboard.ingest(from_operator(observed(a_task_object(status={"sequence": 1, "phase": "Running"}))))

@@ -1,6 +1,7 @@
 """How the dashboard ends, and what is still there when it begins again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,11 +13,15 @@ import pytest
 from builders import a_task_object
 from fakes.task_api import FakeTaskApi
 from repack_dashboard.background import drain
+from repack_worker.ingest import IngestReporter
+from repack_worker.report import Journal
 from running_dashboard import (
     SENDER,
     TOKEN,
+    Dashboard,
     a_dashboard,
     close_code,
+    eventually,
     from_operator,
     from_worker,
     logged,
@@ -110,6 +115,46 @@ async def test_after_a_restart_an_old_position_gets_a_snapshot_of_the_cluster(tm
     assert snapshot["data"][0]["data"]["status"]["phase"] == "Succeeded"
 
 
+async def test_no_log_line_is_lost_or_twice_when_the_dashboard_restarts_under_a_worker(
+    tmp_path: Path, api: FakeTaskApi
+) -> None:
+    """The worker's own reporter; it sends its last thousand lines again to whoever has another instance."""
+    (tmp_path / "token").write_text(TOKEN)
+
+    async def page(dashboard: Dashboard) -> list[int]:
+        answer = await dashboard.http.get("/api/v1/tasks/uid-1/log?after=0&limit=10000")
+        return [line["n"] for line in answer.json()["items"]]
+
+    async with a_dashboard(tmp_path, api=api) as dashboard, contextlib.AsyncExitStack() as stack:
+        port, head = dashboard.server.port, dashboard.services.log.head(None)
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{dashboard.address}"))
+        reporter = IngestReporter(
+            client, uid="uid-1", attempt=1, token_file=tmp_path / "token", interval_seconds=0.02
+        )  # fmt: skip
+        reporting = asyncio.create_task(reporter.run())
+        journal = Journal(attempt=1, reporters=[reporter])
+        for number in range(1, 1201):
+            journal.say(f"line {number}")
+
+        async def has_all() -> bool:
+            return len(await page(dashboard)) == 1200
+
+        await eventually(has_all, "all lines")
+        assert dashboard.services.log.head(None) == head, "log lines are no events; the ring holds none"
+        kept = stack.pop_all()
+    for number in range(1201, 1301):
+        journal.say(f"line {number}")
+    async with kept, a_dashboard(tmp_path, api=api, port=port) as dashboard:
+
+        async def has_the_last() -> bool:
+            return 1300 in await page(dashboard)
+
+        await eventually(has_the_last, "the last line", seconds=20)
+        reporter.close()
+        await reporting
+        assert await page(dashboard) == list(range(1, 1301))
+
+
 async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
@@ -153,6 +198,9 @@ async def test_the_program_starts_without_a_cluster_says_so_and_ends_on_a_signal
         ({"REPACK_DASHBOARD_AUTH_MODE": "token"}, "needs a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_INGEST_TOKEN": "short"}, "a token of at least 16 characters"),
         ({"REPACK_DASHBOARD_PORT": "seventy"}, "valid integer"),
+        ({"REPACK_DASHBOARD_REDIS_URL": "http://:hunter2@host"}, "must be redis"),
+        ({"REPACK_DASHBOARD_REDIS_URL": "redis://:hunter2/3@host:6379"}, "percent-encoded"),
+        ({"REPACK_DASHBOARD_REDIS_URL_FILE": "/nowhere/url"}, "cannot be read"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[str, str], sentence: str) -> None:
@@ -164,3 +212,4 @@ async def test_settings_that_cannot_be_are_refused_with_a_sentence(change: dict[
     assert program.returncode == 2
     assert sentence in text.decode()
     assert "Traceback" not in text.decode()
+    assert "hunter2" not in text.decode()

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from fakes.reviews import Known, ReviewingApi
 from fakes.task_api import FakeTaskApi
 from running_dashboard import a_dashboard, close_code, next_message, until
@@ -66,3 +68,21 @@ async def test_many_who_come_at_once_do_not_slip_in_together(tmp_path: Path, api
         await until(lambda: sum(task.done() for task in tasks) == 15, "all but five are refused")
         full.set()
         assert sorted(await asyncio.gather(*tasks)) == ["in"] * 5 + ["refused"] * 15
+
+
+@pytest.mark.parametrize("way", ["whole", "in parts", "packed"])
+async def test_a_message_above_the_limit_closes_with_1009_however_it_comes(
+    tmp_path: Path, api: FakeTaskApi, way: str
+) -> None:
+    """In parts no frame is too long by itself; packed, half a megabyte is a few hundred bytes on the line."""
+    async with (
+        a_dashboard(tmp_path, api=api, compress=True) as dashboard,
+        dashboard.socket("/ws/tasks?v=1", compression="deflate" if way == "packed" else None) as socket,
+    ):
+        await next_message(socket)
+        too_long = "y" * (500_000 if way == "packed" else 70_000)
+        await socket.send([too_long[start : start + 7_000] for start in range(0, 70_000, 7_000)]
+                          if way == "in parts" else too_long)  # fmt: skip
+        assert await close_code(socket) == 1009
+        async with dashboard.socket("/ws/tasks?v=1") as other:
+            assert (await next_message(other))["type"] == "hello"

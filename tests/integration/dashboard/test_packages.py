@@ -176,3 +176,34 @@ async def test_uploads_that_no_task_names_and_files_of_deleted_tasks_go_after_th
         await until(lambda: len(files(uploads)) == 2 and files(tasks) == [], "only what is used is left")
         kept = await dashboard.http.get(f"/api/v1/uploads/{body.json()['key']}", headers=SENDER)
     assert kept.content == ZIP
+
+
+def a_result(**artifact: object) -> dict[str, object]:
+    verification = {"method": "SeccompFilter", "passed": True}
+    made = {"target": "amd64", "name": "demo-0.1.0-offline.difypkg", "sha256": SHA, "verification": verification}
+    return {"ok": True, "artifacts": [made | artifact]}
+
+
+async def test_what_an_attempt_published_is_told_to_an_operator_that_asks(dashboard: Dashboard) -> None:
+    path = "/api/v1/ingest/results/uid-1/1"
+    assert (await dashboard.http.get(path, headers=SENDER)).status_code == 404
+    assert (await dashboard.http.put(path, json=a_result(), headers=SENDER)).status_code == 409
+    assert await hand_in(dashboard) == 201
+
+    assert (await dashboard.http.put(path, json=a_result(sha256="0" * 64), headers=SENDER)).status_code == 409
+    assert (await dashboard.http.put(path, json=a_result(), headers=SENDER)).status_code == 204
+
+    answer = (await dashboard.http.get(path, headers=SENDER)).json()
+    assert answer["artifacts"][0]["verification"] == {"method": "SeccompFilter", "passed": True}
+    assert (await dashboard.http.get(path)).status_code == 401
+    assert (await dashboard.http.get("/api/v1/ingest/results/uid-1/2", headers=SENDER)).status_code == 404
+
+
+async def test_a_result_whose_package_is_gone_is_told_to_nobody(dashboard: Dashboard, tmp_path: Path) -> None:
+    path = "/api/v1/ingest/results/uid-1/1"
+    await hand_in(dashboard)
+    await dashboard.http.put(path, json=a_result(), headers=SENDER)
+    for file in (tmp_path / "data").rglob("amd64.difypkg"):
+        file.unlink()
+
+    assert (await dashboard.http.get(path, headers=SENDER)).status_code == 404

@@ -7,8 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import uvloop
+
 from builders import a_task_object
 from fakes.task_api import FakeTaskApi
+from repack_dashboard.frames import text_frame
 from repack_dashboard.protocol import TaskWebSocket
 from running_dashboard import (
     Dashboard,
@@ -83,6 +86,62 @@ async def test_a_stalled_reader_delays_nobody_and_is_closed_as_a_slow_consumer(
         await until(lambda: open_sockets(dashboard) == 10, "the stalled reader's line is cut", seconds=9)
 
 
+class Tally(asyncio.Protocol):
+    """A client that reads everything and keeps only how much it was, and its end."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._request = (
+            f"GET /ws/tasks/uid-1?v=1 HTTP/1.1\r\nHost: {dashboard.address}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        ).encode()
+        self.tail = b""
+        self.size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self.size += len(data)
+        self.tail = (self.tail + data)[-100:]
+
+
+async def test_one_stalled_reader_among_five_hundred_delays_none_of_them(tmp_path: Path, api: FakeTaskApi) -> None:
+    """While the stalled one has frames waiting and is not closed yet, all others have everything already."""
+    options = {"heartbeat_interval": 1000.0, "backlog_bytes": 100_000}
+    async with a_dashboard(tmp_path, api=api, **options) as dashboard, contextlib.AsyncExitStack() as stack:
+        (listener,) = dashboard.server.servers[0].sockets
+        listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, 16_384)  # less to fill until the stall is felt
+        await stack.enter_async_context(a_stalled_reader(dashboard, "/ws/tasks/uid-1?v=1"))
+        (stalled,) = dashboard.services.hub.clients
+        loop, (host, _, port) = asyncio.get_running_loop(), dashboard.address.partition(":")
+        readers = [(await loop.create_connection(lambda: Tally(dashboard), host, int(port)))[1] for _ in range(499)]
+        await until(lambda: len(dashboard.services.hub) == 500, "all are in")
+        hub, number = dashboard.services.hub, 0
+
+        async def tell() -> bytes:
+            nonlocal number
+            number += 1
+            mark = b'"mark":%d}' % number
+            hub.tell("task:uid-1", text_frame(b'{"type":"test","data":"%s",%s' % (b"x" * 16_000, mark)), kind="test")
+            await until(lambda: all(reader.tail.endswith(mark) for reader in readers), "all others have it", seconds=20)
+            return mark
+
+        await tell()
+        for reader in readers:
+            reader.size = 0  # each hello has a name of its own
+        while not stalled.sink.waiting:
+            await tell()
+        while stalled.close_code is None:
+            assert stalled.sink.waiting
+            await tell()
+        assert len({reader.size for reader in readers}) == 1, "all others have the same"
+        assert stalled.close_code == 4008
+        for reader in readers:
+            reader.transport.close()
+
+
 async def test_the_server_ends_although_a_stalled_reader_holds_back_its_data(tmp_path: Path, api: FakeTaskApi) -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with a_dashboard(tmp_path, api=api) as dashboard:
@@ -146,3 +205,24 @@ async def test_a_peer_that_went_silent_is_given_up_even_with_unsent_data(tmp_pat
             await dashboard.ingest(from_operator(observed(large_task(sequence)), batch=sequence))
         await until(lambda: len(dashboard.services.hub) == 0, "the silent peer is gone", seconds=5)
         assert await dashboard.metric('repack_ws_disconnects_total{code="4001",initiator="server"}') == 1
+
+
+def test_a_line_that_breaks_in_the_very_moment_of_a_fan_out_costs_nobody_else_a_message(tmp_path: Path) -> None:
+    """Between the loss of a connection and its route's noticing, uvloop's transports raise when they are written to."""
+    api = FakeTaskApi()
+    api.put(a_task_object())
+
+    async def scenario() -> None:
+        async with a_dashboard(tmp_path, api=api, tick_seconds=0) as dashboard, contextlib.AsyncExitStack() as stack:
+            readers = [await stack.enter_async_context(dashboard.socket("/ws/tasks?v=1")) for _ in range(3)]
+            for reader in readers:
+                await messages(reader, 2)
+            first = next(iter(dashboard.services.hub.clients)).sink
+            assert isinstance(first, TaskWebSocket)
+            loop, tell = asyncio.get_running_loop(), dashboard.services.hub.tell
+            first.transport.abort()  # its loss is the loop's next business, ours comes right after it
+            loop.call_soon(lambda: tell("tasks", text_frame(b'{"type":"told"}'), kind="test"))
+            for reader in readers[1:]:
+                assert (await messages(reader, 1))[0]["type"] == "told"
+
+    uvloop.run(scenario())

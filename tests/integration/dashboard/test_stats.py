@@ -22,8 +22,9 @@ async def test_people_see_channels_ages_backlog_and_round_trips(tmp_path: Path, 
         clients = dashboard.services.hub.clients
         await until(lambda: any(dashboard.services.seats.rtt(client) for client in clients), "the pong is taken")
         answer = await dashboard.http.get("/stats")
-    head, most, least = [line.split() for line in answer.text.splitlines()]
+    log, _, head, most, least = [line.split() for line in answer.text.splitlines()]
     assert answer.headers["content-type"].startswith("text/plain")
+    assert (log[:3], log[-1]) == (["event", "log:", "memory,"], "live")
     assert head == ["connections", "oldest", "newest", "backlog", "rtt", "channel"]
     assert (most[0], most[5], most[6:]) == ("2", "0", ["-", "all", "tasks"])
     assert (least[0], least[7:]) == ("1", ["ms", "default/demo"])

@@ -28,8 +28,9 @@ REAL = [pytest.param("real", marks=pytest.mark.cluster)] if kubeconfig() else []
 @pytest.fixture(params=["embedded", *REAL])
 async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[KubeCluster]:
     async with contextlib.AsyncExitStack() as stack:
-        file = kubeconfig()
-        if request.param == "embedded":
+        if request.param == "real":
+            file = request.getfixturevalue("real_cluster").kubeconfig
+        else:
             file = (await stack.enter_async_context(embedded_api())).kubeconfig_path
         yield await stack.enter_async_context(KubeCluster(await find_access(kubeconfig=file)))
 
@@ -137,7 +138,17 @@ async def test_our_job_is_taken_whole(cluster: KubeCluster, namespace: str) -> N
 
     created = await cluster.create(JOBS, body)
 
-    assert created["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 19]
+    assert created["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"] == [
+        10,
+        11,
+        12,
+        13,
+        14,
+        15,
+        16,
+        18,
+        19,
+    ]
     assert created["spec"]["podReplacementPolicy"] == "Failed"
     assert created["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
     found = await cluster.list(JOBS, Scope(namespace, labels=LABEL_TASK))

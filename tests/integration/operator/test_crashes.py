@@ -1,10 +1,6 @@
 """The operator dies at the worst moments; the next one makes exactly one Job per attempt, and the task ends."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +8,7 @@ import pytest
 
 from fakes.job_controller import JobController, runs
 from operator_bench import Bench
+from operator_process import OperatorProcess
 from repack_kube.client import Cluster
 from repack_kube.resources import Object
 
@@ -109,33 +106,20 @@ async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Be
         await controller.start(job)
 
     bench.player.default = runs_after_the_kill
-    first = operator_process(bench, tmp_path)
+    first = OperatorProcess.start(bench.api.kubeconfig_path, tmp_path / "first")
     try:
         await bench.create_task("demo")
         await bench.until(lambda: bench.player.created, "the Job")
         assert "phase" not in (await bench.task("demo")).get("status", {}), "the status was to be written later"
     finally:
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        first.kill()
         killed.set()
-    second = operator_process(bench, tmp_path)
+    second = OperatorProcess.start(bench.api.kubeconfig_path, tmp_path / "second")
     try:
         task = await bench.phase("demo", "Running")
     finally:
-        second.send_signal(signal.SIGTERM)
-        assert second.wait(timeout=15) == 0, (tmp_path / "log").read_text()
+        assert second.terminate() == 0, second.log
 
     uid = bench.player.created[0].rpartition("/")[2]
     assert task["status"]["job"]["uid"] == uid
     assert len(bench.player.created) == 1
-
-
-def operator_process(bench: Bench, folder: Path) -> "subprocess.Popen[bytes]":
-    """The program as it is run in a container."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "REPACK_OPERATOR_KUBECONFIG": str(bench.api.kubeconfig_path),
-        "REPACK_OPERATOR_HEALTH_PORT": "none",
-    }
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "repack_operator"], env=environment, stdout=log, stderr=log)

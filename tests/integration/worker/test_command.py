@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fakes.command import OUR_PYTHON, Command
 from fakes.index import FakeIndex, Fault, a_wheel, wait_until
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.processes import stop
-
-OUR_PYTHON = "{}.{}".format(*sys.version_info[:2])
 
 
 @pytest.fixture
@@ -21,37 +20,6 @@ def index() -> Iterator[FakeIndex]:
     with FakeIndex() as index:
         index.add(a_wheel("tiny-sdk", padding=5000))
         yield index
-
-
-class Command:
-    """The command with a home of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.temporary = folder, folder / "tmp"
-        self.temporary.mkdir()
-        self.processes: list[subprocess.Popen[str]] = []
-        self.env = {
-            "PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(self.temporary),
-            "REPACK_PYTHON": sys.executable, "REPACK_DOWNLOAD_ATTEMPTS": "2", "COLUMNS": "200",
-        }  # fmt: skip
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        script = "import sys; from repack_local.cli import main; sys.exit(main())"
-        command = [sys.executable, "-c", script, *words]
-        process = subprocess.Popen(
-            command, cwd=self.folder, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        self.processes.append(process)
-        return process
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        with self.start(*words) as process:
-            out, err = process.communicate(timeout=50)
-        return process.returncode, out, err
-
-    @property
-    def leftovers(self) -> list[Path]:
-        return list(self.temporary.iterdir())
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, a client that folds its frames sees what the dashboard knows.
 
-Publish, connect, drop, stall, read, evict, follow a task, ticks and portions that end late: all of it through the real
-board, log, welcome, hub, pump and backlog.
+Publish, connect, drop, stall, read, evict, restart, follow a task, ticks and portions that end late: all of it through
+the real board, log, welcome, hub, pump and backlog.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ from repack_dashboard import hub
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.backlog import Backlog
 from repack_dashboard.board import Board
-from repack_dashboard.eventlog import Bounds, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds
 from repack_dashboard.frames import frame, payload_of
 from repack_dashboard.hub import Client, Hub
 from repack_dashboard.metrics import Metrics
@@ -134,20 +135,23 @@ class World:
     """One dashboard and three browsers."""
 
     def __init__(self) -> None:
-        self.log = MemoryLog(bounds=Bounds(events=5), clock=lambda: 0.0, epoch="e1")
-        self.board = Board(store=Store(), log=self.log, attempts=NoAttempts(Path("/nowhere")), now=lambda: NOW)
-        metrics = Metrics()
-        self.due: deque[Callable[[], None]] = deque()
-        self.hub = Hub(metrics=metrics, clock=lambda: 0.0, tick=0.02, later=lambda _seconds, act: self.due.append(act))
-        self.log.listen(self.hub.publish)
-        greeting = Greeting(server="1", ping_interval=30, operator=type("Op", (), {"health": OperatorHealth()})())
-        self.welcome = Welcome(hub=self.hub, log=self.log, store=self.board.store, metrics=metrics, greeting=greeting)
-        self.browsers = [Browser() for _ in range(3)]
         self.number = 0
+        self.browsers = [Browser() for _ in range(3)]
         self.lives = [0, 0, 0]
+        self.begin(Store())
         for which in range(3):
             self.do("state", which)
             self.do("connect", which)
+
+    def begin(self, store: Store) -> None:
+        self.log = MemoryLog(bounds=Bounds(events=5), clock=lambda: 0.0, epoch=f"e{self.number}")
+        self.board = Board(store=store, log=self.log, attempts=NoAttempts(Path("/nowhere")), now=lambda: NOW)
+        metrics = Metrics()
+        self.due: deque[Callable[[], None]] = deque()
+        self.hub = Hub(metrics=metrics, clock=lambda: 0.0, tick=0.02, later=lambda _seconds, act: self.due.append(act))
+        self.log.listeners.entries.append(self.hub.publish)
+        greeting = Greeting(server="1", ping_interval=30, operator=type("Op", (), {"health": OperatorHealth()})())
+        self.welcome = Welcome(hub=self.hub, log=self.log, store=self.board.store, metrics=metrics, greeting=greeting)
 
     def do(self, step: str, which: int) -> None:
         self.number += 1
@@ -158,6 +162,8 @@ class World:
             self.connect(browser)
         elif step == "drop":
             self.drop(browser)
+        elif step == "restart":
+            self.restart()
         elif step == "turn" and self.due:
             self.due.popleft()()
         elif browser.line is not None and browser.client is not None:
@@ -200,6 +206,13 @@ class World:
         browser.client = self.hub.connect(browser.line, is_v1=True, kind="tasks")
         self.welcome.greet(browser.client, None, opening)
 
+    def restart(self) -> None:
+        """End and begin again: what was on its way is lost, the numbers begin anew, the tasks are still there."""
+        for browser in self.browsers:
+            browser.line = browser.client = None
+        self.due.clear()
+        self.begin(self.board.store)
+
     def drop(self, browser: Browser) -> None:
         if browser.client is not None:
             browser.fold()
@@ -216,7 +229,7 @@ class World:
 
 
 STEP_NAMES = ["state", "state", *["progress"] * 5, "gone", "late", "connect", "drop", "stall", "stall", "read"]
-STEP_NAMES += ["follow", "unfollow", "reply", *["turn"] * 4]
+STEP_NAMES += ["follow", "unfollow", "reply", "restart", *["turn"] * 4]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(STEP_NAMES),

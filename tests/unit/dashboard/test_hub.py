@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from builders import a_task
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
-from repack_dashboard.eventlog import Bounds, Draft, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds, Draft
 from repack_dashboard.frames import PACK_BYTES, payload_of
 from repack_dashboard.hub import PINGS, PORTION, Hub
 from repack_dashboard.metrics import Metrics
@@ -79,11 +80,13 @@ def a_ticking_hub() -> tuple[Hub, Due]:
 
 def publish(hub: Hub, *bodies: TaskView | Progress | None, uid: str = "u") -> None:
     log = MemoryLog(bounds=Bounds(), clock=lambda: 0.0)
-    log.listen(hub.publish)
+    log.listeners.entries.append(hub.publish)
 
     async def run() -> None:
-        for body in bodies:
-            await log.append(Draft(uid, "default", "demo", NOW, body))
+        for number, body in enumerate(bodies, start=1):  # each is news
+            change = {TaskView: {"generation": number}, Progress: {"tick": number}}.get(type(body), {})
+            news = body and body.model_copy(update=change)
+            await log.append(Draft(uid, "default", "demo", NOW, news, (number, 0, 0)))
 
     asyncio.run(run())
 
@@ -277,9 +280,23 @@ def test_a_drain_is_spread_over_its_window_and_leaves_nobody_out() -> None:
     hub, _ = a_hub()
     for _ in range(200):
         hub.connect(FakeSink(), is_v1=True, kind="tasks")
-    moments = [moment for moment, _ in hub.spread(3.0)]
+    moments = [moment for moment, _ in hub.spread(hub.clients, window=3.0)]
     assert len(moments) == 200
     assert moments == sorted(moments)
     assert moments[0] < 0.5
     assert 1.0 < moments[100] < 2.0
     assert 2.5 < moments[-1] <= 3.0
+
+
+def test_what_was_left_out_is_counted_while_the_client_is_still_there() -> None:
+    hub, _ = a_hub()
+    sink = FakeSink()
+    client = hub.connect(sink, is_v1=True, kind="tasks")
+    counted = hub._metrics.coalesced._value.get
+    sink.coalesced = 3
+    hub.measure()
+    hub.measure()
+    assert counted() == 3
+    sink.coalesced = 5
+    hub.drop(client, code=1000)
+    assert counted() == 5

@@ -10,7 +10,8 @@ from fakes.task_api import FakeTaskApi
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
-from repack_dashboard.eventlog import Bounds, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.store import Store
 from repack_kube.resources import EVERYWHERE, ObjectList, Resource, Scope

@@ -12,7 +12,8 @@ from repack_contract.progress import Progress, StageProgress, StageState
 from repack_contract.task import RepackageTask
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.board import Board
-from repack_dashboard.eventlog import Bounds, Entry, MemoryLog
+from repack_dashboard.eventlog import MemoryLog
+from repack_dashboard.events import Bounds, Entry
 from repack_dashboard.store import Store, order_of
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -27,7 +28,7 @@ def a_board(folder: Path) -> tuple[Board, list[Entry]]:
     log = MemoryLog(bounds=Bounds(), clock=lambda: 0.0)
     board = Board(store=Store(), log=log, attempts=Attempts(folder), now=lambda: NOW)
     seen: list[Entry] = []
-    log.listen(seen.append)
+    log.listeners.entries.append(seen.append)
     return board, seen
 
 

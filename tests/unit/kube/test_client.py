@@ -5,6 +5,7 @@ from repack_kube.client import KubeCluster
 from repack_kube.errors import (
     ConflictError,
     ExistsError,
+    FencedError,
     ForbiddenError,
     GoneError,
     InvalidError,
@@ -155,3 +156,18 @@ async def test_an_answer_that_is_no_json_is_an_error_not_a_crash(api: ScriptedAp
 
     with pytest.raises(UnavailableError, match="not JSON"):
         await cluster.get(JOBS, "j", namespace="n")
+
+
+async def test_who_does_not_lead_writes_nothing_and_may_still_read(api: ScriptedApi, cluster: KubeCluster) -> None:
+    cluster.write_only_while(lambda: False)
+    api.will_answer(Answer(body={"metadata": {"name": "demo"}}))
+
+    with pytest.raises(FencedError):
+        await cluster.create(TASKS, {"metadata": {"namespace": "ns", "name": "demo"}})
+    with pytest.raises(FencedError):
+        await cluster.patch_status(TASKS, "demo", {"status": {}}, namespace="ns")
+    with pytest.raises(FencedError):
+        await cluster.delete(TASKS, "demo", namespace="ns")
+    await cluster.get(TASKS, "demo", namespace="ns")
+
+    assert [asked.method for asked in api.asked] == ["GET"]

@@ -4,7 +4,18 @@ import pytest
 
 from builders import a_task
 from repack_contract.phases import Phase
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Slot
+from repack_contract.progress import WorkResult
+from repack_operator.situation import (
+    Answers,
+    AskStore,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteTask,
+    LookFor,
+    Refusal,
+    Slot,
+)
 from situation_builder import (
     a_complete_job,
     a_failed_job,
@@ -23,7 +34,8 @@ from situation_builder import (
     in_phase,
 )
 
-BUSY = Slot(free=False, position=3, total=2)
+LOOKED = Answers(looked_for=1)
+BUSY = Slot(free=False, position=3, why="all 2 slots are in use")
 RETRYING = {"attempts": [{"attempt": 1, "class": "Network", "reason": "IndexUnreachable",
                           "completionTime": "2026-11-23T05:01:00Z"}], "attempt": 1}  # fmt: skip
 
@@ -56,12 +68,13 @@ def test_a_new_task_without_a_slot_is_queued_only_after_a_moment() -> None:
 def test_a_new_place_in_the_queue_is_told_without_raising_the_sequence() -> None:
     task = applied(a_task(), decided(a_task(), at=3, slot=BUSY))
 
-    decision = decided(task, at=40, slot=Slot(free=False, position=1, total=2))
+    first = Slot(free=False, position=1, why="all 2 slots are in use")
+    decision = decided(task, at=40, slot=first)
 
     assert decision.status is not None
     assert decision.status.sequence == task.status.sequence
     assert "Position 1" in str(decision.status.conditions)
-    assert decided(applied(task, decision), at=41, slot=Slot(free=False, position=1, total=2)).status is None
+    assert decided(applied(task, decision), at=41, slot=first).status is None
 
 
 def test_a_job_that_does_not_run_after_a_moment_is_starting() -> None:
@@ -158,7 +171,7 @@ def test_the_api_server_is_asked_when_the_end_of_a_job_is_seen_before_that_of_it
     seen = {"jobs": [a_complete_job()], "pods": [a_running_pod()]}
 
     assert decided(a_running_task(), **seen).actions == (LookFor(1),)
-    assert phase_of(decided(a_running_task(), looked_for=1, **seen)) is Phase.RETRYING
+    assert phase_of(decided(a_running_task(), answers=LOOKED, **seen)) is Phase.RETRYING
 
 
 def test_a_quick_job_is_running_before_it_is_anything_final() -> None:
@@ -284,14 +297,52 @@ def test_the_next_attempt_never_overlaps_with_a_dying_pod() -> None:
 def test_a_job_deleted_by_hand_is_believed_only_after_asking() -> None:
     assert decided(a_running_task()).actions == (LookFor(1),)
 
-    decision = decided(a_running_task(), looked_for=1)
+    decision = decided(a_running_task(), answers=LOOKED)
 
     assert decision.status is not None
     assert (decision.status.phase, decision.status.reason) == (Phase.RETRYING, "JobDeletedExternally")
 
 
 def test_a_vanished_job_whose_pod_told_its_success_is_a_success() -> None:
-    assert phase_of(decided(a_running_task(), looked_for=1, pods=[a_success()])) is Phase.SUCCEEDED
+    assert phase_of(decided(a_running_task(), answers=LOOKED, pods=[a_success()])) is Phase.SUCCEEDED
+
+
+def test_a_vanished_job_that_published_everything_is_a_success() -> None:
+    asking = decided(a_running_task(), answers=LOOKED, has_store=True)
+    assert asking.actions == (AskStore(1),)
+
+    made = WorkResult.model_validate({"ok": True, "artifacts": [an_artifact()]})
+    known = Answers(looked_for=1, store_asked=1, published=made)
+    found = decided(a_running_task(), answers=known, has_store=True)
+    assert phase_of(found) is Phase.SUCCEEDED
+    assert found.status is not None
+    assert [artifact.target for artifact in found.status.artifacts or []] == ["amd64"]
+
+
+@pytest.mark.parametrize("artifacts", [None, [], [an_artifact(passed=False)], [an_artifact("arm64")]])
+def test_a_vanished_job_that_did_not_publish_every_verified_target_is_no_success(artifacts: list | None) -> None:
+    made = None if artifacts is None else WorkResult.model_validate({"ok": True, "artifacts": artifacts})
+    known = Answers(looked_for=1, store_asked=1, published=made)
+
+    assert phase_of(decided(a_running_task(), answers=known, has_store=True)) is Phase.RETRYING
+
+
+def test_finished_jobs_go_before_their_task_where_that_is_wished() -> None:
+    done = in_phase("Succeeded", status={"completionTime": "2026-11-23T05:01:00Z"})
+    seen = {"jobs": [a_complete_job()], "job_ttl_seconds": 30}
+
+    waiting = decided(done, at=70, **seen)
+    assert (waiting.actions, waiting.wake_at) == ((), after(90))
+    assert decided(done, at=91, **seen).actions == (DeleteJob("rpt-demo-1", "job-1"),)
+    assert decided(done, at=91, jobs=[a_complete_job()]).actions == ()
+    both = decided(done, at=70, **seen, default_ttl_seconds=20)
+    assert both.wake_at == after(80)
+
+
+def test_a_job_that_was_perhaps_made_is_looked_for_before_anything_else() -> None:
+    cancelled = a_task(spec={"desiredState": "Cancelled"})
+
+    assert decided(cancelled, unsure=True).actions == (LookFor(1),)
 
 
 def test_an_attempt_with_a_recorded_end_is_never_made_again() -> None:

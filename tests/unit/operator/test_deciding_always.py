@@ -14,7 +14,17 @@ from repack_contract.task import DesiredState, RepackageTask
 from repack_operator.decide import decide
 from repack_operator.outcome import over
 from repack_operator.sightings import JobSeen, PodSeen
-from repack_operator.situation import CreateJob, Decision, DeleteJob, DeleteTask, LookFor, Refusal, Situation, Slot
+from repack_operator.situation import (
+    Answers,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeleteTask,
+    LookFor,
+    Refusal,
+    Situation,
+    Slot,
+)
 from situation_builder import START, a_failure, a_job, a_success, a_waiting_pod, an_ended_pod, applied
 
 ENDS = [
@@ -52,9 +62,9 @@ class World(RuleBasedStateMachine):
             now=self.now,
             jobs=tuple(sorted(self.jobs.values(), key=lambda job: job.attempt)),
             pods=tuple(self.pods),
-            slot=Slot(free=self.free, position=2, total=2),
+            slot=Slot(free=self.free, position=2, why="all 2 slots are in use"),
             refusal=self.refusal,
-            looked_for=looked_for,
+            answers=Answers(looked_for=looked_for),
         )
 
     def decided(self) -> Decision:
@@ -213,6 +223,8 @@ class World(RuleBasedStateMachine):
         for _ in range(6):
             decision = self._decided_for(task, jobs)
             jobs = {n: j for n, j in jobs.items() if DeleteJob(j.name, j.uid) not in decision.actions}
+            if DeleteTask() in decision.actions:
+                return  # its Jobs go with it
             if decision.status is None:
                 over_already = {record.attempt for record in task.status.attempts or []}
                 assert not any(job.live and attempt in over_already for attempt, job in jobs.items())
@@ -225,7 +237,7 @@ class World(RuleBasedStateMachine):
         seen = replace(self.situation(looked_for=None), task=task, jobs=tuple(jobs.values()))
         decision = decide(seen)
         asked = next((action.attempt for action in decision.actions if isinstance(action, LookFor)), None)
-        return decide(replace(seen, looked_for=asked)) if asked is not None else decision
+        return decide(replace(seen, answers=Answers(looked_for=asked))) if asked is not None else decision
 
     @invariant()
     def failures_never_exceed_the_limit(self) -> None:

@@ -20,7 +20,7 @@ SUSPENDED = {"desiredState": "Suspended"}
 CANCELLED = {"desiredState": "Cancelled"}
 WAYS = {
     Phase.PENDING: (a_task(), {"pods": [a_running_pod(attempt=0)]}),
-    Phase.QUEUED: (a_task(), {"slot": Slot(free=False, position=1, total=1)}),
+    Phase.QUEUED: (a_task(), {"slot": Slot(free=False, position=1, why="all 2 slots are in use")}),
     Phase.STARTING: (a_task(), {"jobs": [a_job()]}),
     Phase.RUNNING: (a_task(), {"jobs": [a_job()], "pods": [a_running_pod()]}),
     Phase.RETRYING: (a_running_task(), {"jobs": [a_failed_job()], "pods": [a_failure(20, "IndexUnreachable")]}),

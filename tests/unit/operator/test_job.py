@@ -53,7 +53,7 @@ def test_a_disruption_is_ignored_and_an_error_of_the_user_ends_the_job() -> None
     disruption, hopeless = the_job()["spec"]["podFailurePolicy"]["rules"]
 
     assert disruption["action"] == "Ignore"
-    assert hopeless["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 19]
+    assert hopeless["onExitCodes"]["values"] == [10, 11, 12, 13, 14, 15, 16, 18, 19]
     assert the_job()["spec"]["podReplacementPolicy"] == "Failed"
     assert the_job()["spec"]["backoffLimit"] == 0
 
@@ -97,3 +97,15 @@ def test_settings_of_workers_are_passed_on_but_cannot_replace_the_order() -> Non
 
     assert env_of(job)["REPACK_CACHE"] == "/x"
     assert json.loads(env_of(job)["REPACK_ORDER"])["name"] == "demo"
+
+
+def test_secrets_and_certificates_of_the_namespace_reach_the_worker() -> None:
+    pod = pod_of(
+        the_job(Settings(worker_env_from_secrets=["index"], worker_ca_config_map="ca", worker_ca_key="all.pem"))
+    )
+    container = pod["containers"][0]
+
+    assert container["envFrom"] == [{"secretRef": {"name": "index"}}]
+    assert {"name": "SSL_CERT_FILE", "value": "/etc/dify-repack/ca/all.pem"} in container["env"]
+    assert {"name": "ca", "mountPath": "/etc/dify-repack/ca", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "ca", "configMap": {"name": "ca"}} in pod["volumes"]

@@ -107,3 +107,13 @@ async def test_a_waiting_worker_is_woken_by_what_is_added_and_by_timers() -> Non
 
     queue.add_after("b", 0.01)
     assert await asyncio.wait_for(queue.get(), 5) == "b"
+
+
+def test_what_is_urgent_does_not_stand_behind_what_only_waits(queue: WorkQueue[str]) -> None:
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    queue.add("runs", urgent=True)
+    queue.add("c", urgent=True)
+    queue.add("runs")
+
+    assert [queue.take() for _ in range(5)] == ["runs", "c", "a", "b", None]

@@ -61,6 +61,18 @@ async def test_a_shim_that_refuses_is_passed_over_for_the_next_candidate(tmp_pat
     assert found.executable == real
 
 
+async def test_what_stands_behind_a_shim_is_found_where_pyenv_lies_outside_the_home(tmp_path, settings, monkeypatch):
+    version, pyenv = "3.98", tmp_path / "opt" / "pyenv"
+    a_program(pyenv / "shims" / f"python{version}", "#!/bin/sh\nexit 127\n")
+    real = a_program(
+        pyenv / "versions" / "3.98.1" / "bin" / f"python{version}",
+        f"#!/bin/sh\necho '{version}|cpython|{pyenv}/versions/3.98.1/bin/python{version}'\n",
+    )
+    monkeypatch.setenv("PATH", f"{pyenv / 'shims'}:/usr/bin:/bin")
+    found = await find_interpreter(version, settings=settings, home=tmp_path / "home")
+    assert found.executable == real
+
+
 async def test_none_at_all_is_an_error_with_the_remedy(tmp_path, settings):
     with pytest.raises(RepackError) as caught:
         await find_interpreter(ABSENT, settings=settings, home=tmp_path)

@@ -50,6 +50,16 @@ async def test_a_plugin_with_requirements_only_is_resolved_from_the_index(tmp_pa
     assert all(" --hash=sha256:" in line for line in lines[2:])
 
 
+async def test_a_plugin_that_depends_on_nothing_becomes_a_verified_package(tmp_path, index, pack):
+    plugin = a_package(tmp_path / "tiny.difypkg", plugin_files(requirements="# nothing\n"))
+    result = await pack(plugin)
+    assert result.ok, result.message
+    [artifact] = result.artifacts
+    assert artifact.wheels == 0
+    assert artifact.verification is not None
+    assert artifact.verification.passed
+
+
 async def test_a_plugin_with_pyproject_and_no_lock_is_resolved_from_its_dependencies(tmp_path, index, pack):
     index.add(a_wheel("tiny-sdk"))
     files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)

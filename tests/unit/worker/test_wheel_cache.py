@@ -23,7 +23,7 @@ async def collect(folder, index, settings, *wheels):
     folder.mkdir(exist_ok=True)
     async with Fetcher(settings) as fetcher:
         origin = IndexOrigin(index=None, fetcher=fetcher, access=IndexAccess(settings, folder), folder=folder)
-        cache = WheelCache(folder, connections=4)
+        cache = WheelCache(folder, fetcher=fetcher, connections=4)
         return await cache.collect(
             wheels, origin=origin, on_bytes=lambda _count: None, on_file=lambda _file, _new: None
         )

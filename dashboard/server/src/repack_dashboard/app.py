@@ -1,7 +1,6 @@
 """The composition root: an application made of settings and of the Kubernetes API it shall use."""
 
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -10,14 +9,30 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, site, status, tasks, wheels
+from repack_dashboard import (
+    artifacts,
+    docs,
+    ingest,
+    logs,
+    openapi,
+    problems,
+    realtime,
+    results,
+    site,
+    status,
+    tasks,
+    wheels,
+)
+from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.background import running
 from repack_dashboard.board import Board
 from repack_dashboard.clock import now
 from repack_dashboard.cluster import ClusterTasks, Relist, TaskApi
 from repack_dashboard.doors import Doors
-from repack_dashboard.eventlog import Bounds, EventLog, MemoryLog
+from repack_dashboard.eventlog import EventLog, MemoryLog
+from repack_dashboard.eventlog_redis import RedisLog, connect
+from repack_dashboard.events import Bounds
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
 from repack_dashboard.metrics import Metrics
@@ -37,15 +52,18 @@ API = "/api/v1"
 
 def make_services(settings: Settings, api: TaskApi) -> Services:
     """Put the parts together; nothing runs yet."""
-    metrics, store, events = Metrics(), Store(), memory_log(settings)
+    metrics, store, events = Metrics(), Store(), make_log(settings)
     hub = Hub(metrics=metrics, clock=time.monotonic, tick=settings.tick_seconds)
     attempts = Attempts(settings.data_dir / "tasks")
     board = Board(store=store, log=events, attempts=attempts, now=now)
-    events.listen(hub.publish)
+    events.listeners.entries.append(hub.publish)
     operator = OperatorWatch(clock=time.monotonic)
+    announcer = Announcer(hub=hub, attempts=attempts, operator=operator)
+    events.listeners.notes.append(announcer.take)
     cluster = ClusterTasks(api, namespaces=settings.watch_namespaces)
 
     metrics.count_tasks(lambda: len(store))
+    metrics.watch_log(events)
     users = make_users(settings, api, store)
     welcome = Welcome(
         hub=hub,
@@ -56,7 +74,6 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
     )
     return Services(
         settings=settings,
-        instance=secrets.token_hex(8),
         version=version("dify-repack"),
         metrics=metrics,
         log=events,
@@ -64,6 +81,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         hub=hub,
         welcome=welcome,
         operator=operator,
+        announcer=announcer,
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
         wheels=WheelStore(settings.data_dir, max_bytes=settings.wheel_cache_bytes),
@@ -112,8 +130,8 @@ def make_senders(settings: Settings, api: IngestApi, *, token: str) -> Senders:
     )
 
 
-def memory_log(settings: Settings) -> EventLog:
-    """Return the event log of a dashboard that runs alone."""
+def make_log(settings: Settings) -> EventLog:
+    """Return the event log: in memory for a dashboard that runs alone, in Redis where that is set."""
     bounds = Bounds(
         events=settings.ring_events,
         total_bytes=settings.ring_bytes,
@@ -121,7 +139,10 @@ def memory_log(settings: Settings) -> EventLog:
         seconds=settings.ring_seconds,
         replay=settings.replay_limit,
     )
-    return MemoryLog(bounds=bounds, clock=time.monotonic)
+    url = settings.read_redis_url()
+    if url is None:
+        return MemoryLog(bounds=bounds, clock=time.monotonic)
+    return RedisLog(connect(url), prefix=settings.redis_prefix, bounds=bounds, clock=time.monotonic)
 
 
 def make_app(services: Services, *, ingest_token: str) -> FastAPI:
@@ -169,6 +190,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
         ingest.routes(services, guard),
+        results.routes(services, guard),
     ):
         for route in router.routes:
             if hasattr(route, "response_model_exclude_none"):

@@ -2,15 +2,21 @@
 
 On disk, below `tasks/<uid>/<attempt>/`: `log.ndjson` (one LogLine per line; the spool of a running attempt, replaced
 by the whole log that its worker hands in), `complete` (the whole log is there), `progress.json` (at milestones).
-Of the lines of attempts that were heard lately the last 1,000 are in memory too.
+Of the lines of attempts that were heard lately the last 1,000 are in memory too. Several replicas may write to one
+volume: whoever appends locks the file, and what is in memory counts only while the file has the size that it had then.
 """
 
 import asyncio
+import errno
+import fcntl
+import os
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -25,12 +31,26 @@ _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _NUMBER = re.compile(rb'\{"n":(\d+)[,}]')
 
 
+@dataclass(slots=True)
 class Tail:
-    """The end of one log in memory, and the number of its last line."""
+    """The end of one log in memory."""
 
-    def __init__(self, last: int) -> None:
-        self.last = last
-        self.lines: deque[LogLine] = deque(maxlen=MEMORY_LINES)
+    last: int = 0
+    """Number of the last line."""
+    size: int = 0
+    """Bytes of the file that these lines end; another size, and somebody else has written."""
+    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=MEMORY_LINES))
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Lines that are on disk now."""
+
+    news: list[LogLine]
+    last: int
+    size: int
+    follows: bool
+    """They come right after what was in memory."""
 
 
 class Attempts:
@@ -62,23 +82,31 @@ class Attempts:
         Raises:
             RepackError: `DiskFull`; nothing of it was taken, so that the worker sends it again.
         """
-        path = self._log(uid, attempt)
-        tail = self._tail(uid, attempt)
-        before, news = tail.last, []
-        for line in lines:
-            if line.n > tail.last:
-                news.append(line)
-                tail.last = line.n
-        if not news:
-            return []
-        data = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in news)
+        path, tail = self._log(uid, attempt), self._tail(uid, attempt)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, _append, path, data)
+            done = await asyncio.get_running_loop().run_in_executor(self._writer, _append, path, tail, lines)
         except OSError as error:
-            tail.last = before
             raise disk_problem(error) from error
-        tail.lines.extend(news)
-        return news
+        if not done.follows:
+            tail.lines.clear()
+        tail.lines.extend(done.news)
+        tail.last, tail.size = done.last, done.size
+        return done.news
+
+    def hear(self, uid: str, attempt: int, lines: Sequence[LogLine], *, size: int) -> None:
+        """Take note of lines that another replica has written; `size` is that of the file with them."""
+        tail = self._tails.get((uid, attempt))
+        if tail is None or tail.size == size:
+            return  # read when somebody asks, or our own
+        if lines[0].n == tail.last + 1:
+            tail.lines.extend(lines)
+            tail.last, tail.size = lines[-1].n, size
+        else:
+            del self._tails[uid, attempt]
+
+    def size(self, uid: str, attempt: int) -> int:
+        """Return the bytes of a log as it was last read or written here."""
+        return self._tail(uid, attempt).size
 
     async def complete(self, uid: str, attempt: int, lines: Sequence[LogLine]) -> None:
         """Replace what was spooled by the whole log, which its worker handed in at its end."""
@@ -176,40 +204,80 @@ class Attempts:
                 yield from file
 
     def _tail(self, uid: str, attempt: int) -> Tail:
-        key = (uid, attempt)
+        key, path = (uid, attempt), self._log(uid, attempt)
         tail = self._tails.get(key)
-        if tail is None:
-            tail = self._tails[key] = Tail(_last_number(self._log(uid, attempt)))
+        if tail is None or tail.size != _size(path):
+            tail = self._tails[key] = Tail(*_end(path))
             if len(self._tails) > MEMORY_ATTEMPTS:
                 self._tails.popitem(last=False)
         self._tails.move_to_end(key)
         return tail
 
 
-def _append(path: Path, data: bytes) -> None:
+def _append(path: Path, tail: Tail, lines: Sequence[LogLine]) -> Appended:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        start = file.tell()
+    with path.open("ab+") as file:
+        _lock(file)  # until it is closed
+        start = file.seek(0, os.SEEK_END)
+        follows = start == tail.size
+        last = tail.last if follows else _mend(file)
+        start = file.seek(0, os.SEEK_END)
+        news = []
+        for line in lines:
+            if line.n > last:
+                news.append(line)
+                last = line.n
+        data = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in news)
         try:
             file.write(data)
             file.flush()
         except OSError:
             file.truncate(start)
             raise
+    return Appended(news, last, start + len(data), follows)
 
 
-def _last_number(path: Path) -> int:
-    """Return the number of the last whole line; cut off half a line that a crash left behind."""
-    if not path.exists():
+def _lock(file: BinaryIO) -> None:
+    """Keep other replicas out until the file is closed; a volume that knows no locks has one replica only."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+
+
+def _size(path: Path) -> int:
+    try:
+        with path.open("rb") as file:  # opened, because a network volume answers from its memory otherwise
+            return os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
         return 0
-    with path.open("rb+") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 64 * 1024))
-        end = file.read()
-        whole, newline, half = end.rpartition(b"\n")
-        if half:
-            file.truncate(size - len(half))
-        return _number(whole.rpartition(b"\n")[2]) if newline else 0
+
+
+def _end(path: Path) -> tuple[int, int]:
+    """Return the number of the last whole line, and the bytes up to its end."""
+    try:
+        with path.open("rb") as file:
+            number, half = _last_line(file)
+            return number, file.seek(0, os.SEEK_END) - half
+    except FileNotFoundError:
+        return 0, 0
+
+
+def _mend(file: BinaryIO) -> int:
+    """Cut off half a line that a crash left behind; return the number of the last line."""
+    number, half = _last_line(file)
+    if half:
+        file.truncate(file.seek(0, os.SEEK_END) - half)
+    return number
+
+
+def _last_line(file: BinaryIO) -> tuple[int, int]:
+    """Return the number of the last whole line, and the bytes that follow it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 64 * 1024))
+    whole, newline, half = file.read().rpartition(b"\n")
+    return (_number(whole.rpartition(b"\n")[2]) if newline else 0), len(half)
 
 
 def _number(data: bytes) -> int:

@@ -8,22 +8,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 
 from repack_contract.messages import CloseCode, GoAway
+from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.frames import frame
-from repack_dashboard.ingest import tell_health
+from repack_dashboard.hub import Client, Hub
 from repack_dashboard.services import Services
 from repack_kube.errors import KubeError
 
 log = structlog.get_logger("repack.dashboard")
 
+RESYNC_SECONDS = 3.0
+"""Longest time that clients wait for the list of the tasks before they are sent away to begin anew."""
+
 
 @contextlib.asynccontextmanager
 async def running(services: Services) -> AsyncIterator[None]:
     """Run what happens by itself: lists, pings, the operator's silence, sweeps."""
-    settings = services.settings
-    with contextlib.suppress(KubeError, TimeoutError):  # without a cluster we start all the same, and say so in /readyz
+    settings, resync = services.settings, Resync(services)
+    services.log.listeners.begins.append(resync.begin)
+    jobs = [asyncio.create_task(services.log.run(), name="event-log")]
+    # Without a cluster or the log we start all the same, and say so in /readyz.
+    with contextlib.suppress(KubeError, LogUnavailableError, TimeoutError):
         async with asyncio.timeout(5):
+            await services.log.reached()
             await services.relist.refresh()
-    jobs = [
+    jobs += [
+        asyncio.create_task(resync.run(), name="resync"),
         asyncio.create_task(services.relist.run(seconds=settings.relist_seconds), name="relist"),
         asyncio.create_task(_every(min(1.0, settings.heartbeat_interval / 4), lambda: _tick(services)), name="tick"),
         asyncio.create_task(_every(min(1.0, settings.auth_recheck_seconds / 4), services.seats.look), name="seats"),
@@ -42,18 +51,61 @@ async def running(services: Services) -> AsyncIterator[None]:
 async def drain(services: Services) -> None:
     """Send every client away, spread over a window, so that they do not all come back at the same moment."""
     services.is_draining = True
-    hub, settings = services.hub, services.settings
-    # 500 closes a second is what the others can take in; a handful of clients need no window at all.
-    window = min(settings.drain_seconds, len(hub) / 500)
+    hub = services.hub
+    window = _window(services, len(hub))
     for client in hub.clients:
         if client.is_v1:
             wait = GoAway(reason="restart", retry_after_ms=int(1000 * (0.5 + window)))
             hub.reply(client, frame(wait), kind="goaway")
-    began = time.monotonic()
-    for moment, client in hub.spread(window):
-        await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
-        hub.close(client, CloseCode.RESTART, "restarting")
+    async for _ in _close(hub, hub.clients, CloseCode.RESTART, "restarting", window=window):
         services.metrics.drain_remaining.set(len(hub))
+
+
+class Resync:
+    """What happens when the log does not go on from where it was: every client begins anew, and is told so."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._told: asyncio.Queue[list[Client]] = asyncio.Queue()
+
+    def begin(self, _states: object) -> None:
+        """Let nobody hear numbers that do not follow from theirs, and nobody in before the tasks are listed again."""
+        was_ready = self._services.relist.ready.is_set()
+        self._services.relist.ready.clear()
+        clients = self._services.hub.silence()
+        if was_ready:
+            self._told.put_nowait(clients)
+
+    async def run(self) -> None:
+        """Whenever that happened, list the tasks and then send away who was connected: they come back to a snapshot."""
+        while True:  # ends with the process, by cancellation
+            clients, hub = await self._told.get(), self._services.hub
+            async with asyncio.TaskGroup() as group:
+                listing = group.create_task(self._list())
+                await asyncio.wait([listing], timeout=RESYNC_SECONDS)  # nobody is kept in silence for longer
+                window = _window(self._services, len(clients))
+                async for _ in _close(hub, clients, CloseCode.RESYNC, "the event log began anew", window=window):
+                    pass
+
+    async def _list(self) -> None:
+        while not self._services.relist.ready.is_set():
+            try:
+                await self._services.relist.refresh()
+            except (KubeError, LogUnavailableError):
+                await asyncio.sleep(0.5)
+
+
+def _window(services: Services, clients: int) -> float:
+    """Return over how many seconds to close so many. 500 a second is what the other replicas can take in."""
+    return min(services.settings.drain_seconds, clients / 500)
+
+
+async def _close(hub: Hub, clients: list[Client], code: int, reason: str, *, window: float) -> AsyncIterator[Client]:
+    began = time.monotonic()
+    for moment, client in hub.spread(clients, window=window):
+        await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
+        hub.close(client, code, reason)
+        yield client
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -66,7 +118,7 @@ async def _tick(services: Services) -> None:
     services.hub.ping(interval=services.settings.heartbeat_interval)
     if services.operator.check():
         log.warning("the operator has gone silent", last_heard_at=str(services.operator.health.last_heard_at))
-        tell_health(services)
+        services.announcer.tell_health()
 
 
 async def _clean(services: Services) -> None:

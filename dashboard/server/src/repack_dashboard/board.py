@@ -8,12 +8,16 @@ from repack_contract.progress import Progress, StageState
 from repack_contract.task import RepackageTask
 from repack_contract.views import TaskView
 from repack_dashboard.attempts import Attempts
-from repack_dashboard.eventlog import Draft, EventLog
+from repack_dashboard.eventlog import EventLog
+from repack_dashboard.events import Draft, Entry, Order, Outcome
 from repack_dashboard.store import Store, order_of
 
 
 class Board:
-    """Takes what was seen, drops what is old news, and writes the rest to the log."""
+    """Takes what was seen, drops what is old news, and writes the rest to the log.
+
+    What is old news the log decides, which all replicas share; what the store knows already need not be asked.
+    """
 
     def __init__(self, *, store: Store, log: EventLog, attempts: Attempts, now: Callable[[], datetime]) -> None:
         self.store = store
@@ -21,20 +25,22 @@ class Board:
         self._attempts = attempts
         self._now = now
         self._digests: dict[str, ProgressDigest] = {}
-        log.listen(lambda entry: store.apply(entry.draft))
+        self._progress: dict[str, Progress] = {}
+        """What was known of the tasks when the log was lost."""
+        log.listeners.entries.append(self._apply)
+        log.listeners.begins.append(self._begin)
 
     async def observe(self, task: RepackageTask) -> bool:
         """Take a state of a task; False when it is not newer than the known one."""
         if not self.store.is_news(task):
             return False
-        uid = task.metadata.uid
+        uid, order = task.metadata.uid, order_of(task)
         old = self.store.get(uid)
-        view = TaskView.of(task, progress=old.progress if old else self._attempts.last_progress(uid))
-        if old is not None and _shown(old) == _shown(view):
-            self.store.renumber(uid, order_of(task))
-            return True
-        await self._append(view, view, order=order_of(task))
-        return True
+        view = TaskView.of(task, progress=old.progress if old else self._kept_progress(uid))
+        outcome = await self._append(view, view, order=order)
+        if outcome != "appended":
+            self.store.renumber(uid, order)
+        return outcome != "known"
 
     async def observe_all(self, found: Sequence[RepackageTask], vanished: Iterable[str]) -> None:
         """Take a full list, and the uids of the tasks that it should hold and does not."""
@@ -48,10 +54,7 @@ class Board:
         view = self.store.get(uid)
         if view is None:
             return False
-        self._digests.pop(uid, None)
-        self._attempts.forget(uid)
-        await self._append(view, None)
-        return True
+        return await self._append(view, None) == "appended"
 
     async def report(self, uid: str, progress: Progress) -> bool:
         """Take a worker's progress; False when it is late, repeated or of a task that is not known."""
@@ -60,14 +63,8 @@ class Board:
         view = self.store.get(uid)
         if view is None:
             return False
-        self._digests[uid] = ProgressDigest(
-            uid=uid,
-            attempt=progress.attempt,
-            percent=progress.percent,
-            step=progress.stage,
-            message=progress.message,
-        )
-        await self._append(view, progress)
+        if await self._append(view, progress) != "appended":
+            return False
         if _is_milestone(view.progress, progress):
             await self._attempts.keep_progress(uid, progress)
         return True
@@ -78,17 +75,35 @@ class Board:
         self._digests.clear()
         return digests
 
-    async def _append(
-        self, view: TaskView, body: TaskView | Progress | None, *, order: tuple[int, int, int] = (0, 0, 0)
-    ) -> None:
-        draft = Draft(view.uid, view.namespace, view.name, self._now(), body, order)
-        await self._log.append(draft)
+    def _apply(self, entry: Entry) -> None:
+        draft = entry.draft
+        self.store.apply(draft)
+        match draft.body:
+            case Progress() as progress:
+                self._digests[draft.uid] = _digest(draft.uid, progress)
+            case None:
+                self._digests.pop(draft.uid, None)
+                self._attempts.forget(draft.uid)
+
+    def _begin(self, states: Sequence[Draft]) -> None:
+        self._progress = {view.uid: view.progress for view in self.store if view.progress is not None}
+        self.store.begin(states)
+
+    def _kept_progress(self, uid: str) -> Progress | None:
+        return self._progress.pop(uid, None) or self._attempts.last_progress(uid)
+
+    async def _append(self, view: TaskView, body: TaskView | Progress | None, *, order: Order = (0, 0, 0)) -> Outcome:
+        return await self._log.append(Draft(view.uid, view.namespace, view.name, self._now(), body, order))
 
 
-def _shown(view: TaskView) -> TaskView:
-    """Return what browsers see of a view. The copy of the progress in the status is not: they have the original."""
-    status = view.status.model_copy(update={"progress": None, "observed_generation": None})
-    return view.model_copy(update={"status": status})
+def _digest(uid: str, progress: Progress) -> ProgressDigest:
+    return ProgressDigest(
+        uid=uid,
+        attempt=progress.attempt,
+        percent=progress.percent,
+        step=progress.stage,
+        message=progress.message,
+    )
 
 
 def _is_milestone(old: Progress | None, new: Progress) -> bool:

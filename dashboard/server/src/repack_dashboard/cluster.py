@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from repack_contract.task import RepackageTask
 from repack_dashboard.board import Board
+from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.metrics import Metrics
 from repack_kube.errors import KubeError
 from repack_kube.resources import TASKS, Object, ObjectList, Resource, Scope
@@ -110,6 +111,7 @@ class Relist:
 
         Raises:
             KubeError: the API server cannot be asked.
+            LogUnavailableError: what it says cannot be told to anybody.
         """
         asked_at = self._clock()
         async with self._lock:
@@ -142,8 +144,8 @@ class Relist:
             try:
                 await self.refresh()
                 failures = 0
-            except KubeError as error:
+            except (KubeError, LogUnavailableError) as error:
                 failures += 1
                 if failures in {1, 10}:
-                    log.warning("the tasks cannot be listed", error=error.message, in_a_row=failures)
+                    log.warning("the tasks cannot be listed", error=str(error), in_a_row=failures)
             await asyncio.sleep(seconds if self.ready.is_set() and not failures else min(seconds, 1.0 * failures, 5.0))

@@ -1,198 +1,204 @@
 """The one ordered log of an installation: it hands out `epoch`, `seq` (per task) and `gseq` (over all tasks).
 
 The log alone gives the numbers, not the process that holds the sockets (realtime.md 2.2). Whoever appends waits for
-the number; whoever shows events listens. In memory both happen at once; a log shared by several replicas appends
-remotely and calls the listeners from the stream that it follows.
+the number; whoever shows events listens. In memory both happen at once; the log that several replicas share
+(`eventlog_redis.py`) appends remotely and calls the listeners from the stream that it follows.
 """
 
 import secrets
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from repack_contract.messages import TaskDeleted, TaskProgress, TaskStatus
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
-from repack_dashboard.frames import frame
-
-Order = tuple[int, int, int]
-"""(status.sequence, metadata.generation, metadata.resourceVersion): which state of a task is the newer one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What happened, without a number yet: a task's new state, its progress, or (None) its end."""
-
-    uid: str
-    namespace: str
-    name: str
-    ts: datetime
-    body: TaskView | Progress | None
-    order: Order = (0, 0, 0)
+from repack_dashboard.events import Bounds, Draft, Entry, Outcome, numbered, progress_rank, rank, shown
+from repack_dashboard.notes import Note
+from repack_dashboard.problems import ProblemError
+from repack_dashboard.ring import Replay, Ring
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What happened, with its numbers and as the one frame that all clients get."""
+class LogUnavailableError(ProblemError):
+    """The log cannot be written now: nothing was acknowledged, so the sender sends it again. HTTP 503."""
 
-    draft: Draft
-    seq: int
-    gseq: int
-    frame: bytes
-    at: float
-    """The log's clock, in seconds."""
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            503, f"The event log cannot be written: {detail}", hint="Send it again.", headers={"Retry-After": "1"}
+        )
 
 
-Verdict = Literal["recovered", "epoch", "too_old", "future"]
+@dataclass
+class Listeners:
+    """Who is told what the log says. None of them may wait."""
+
+    entries: list[Callable[[Entry], None]] = field(default_factory=list)
+    """Called with every event, in order."""
+    notes: list[Callable[[Note], None]] = field(default_factory=list)
+    """Called with what is no event."""
+    begins: list[Callable[[Sequence[Draft]], None]] = field(default_factory=list)
+    """Called with the state of every task when the numbers do not go on from the last entry: what was known is void."""
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """What a client that comes back is owed: the frames since its position, or (not recovered) a snapshot."""
+class LogState:
+    """How the log is."""
 
-    verdict: Verdict
-    frames: tuple[bytes, ...] = ()
-
-    @property
-    def recovered(self) -> bool:
-        """Tell whether `frames` is everything since the client's position."""
-        return self.verdict == "recovered"
-
-
-Listener = Callable[[Entry], None]
+    kind: str
+    """`memory` or `redis`."""
+    is_live: bool
+    """False: nothing can be appended, and what others appended is not heard."""
+    detail: str = ""
+    """Why it is not live, in a sentence without a secret."""
 
 
 class EventLog(Protocol):
     """The ordered log as the rest of the dashboard sees it."""
+
+    listeners: Listeners
 
     @property
     def epoch(self) -> str:
         """Names the numbering; another epoch, other numbers."""
         ...
 
+    @property
+    def state(self) -> LogState:
+        """How the log is now."""
+        ...
+
     def head(self, uid: str | None) -> int:
         """Return the last `seq` of a task, or (None) the last `gseq`; 0 before the first event."""
         ...
 
-    async def append(self, draft: Draft) -> None:
-        """Give the event its numbers, keep it and call the listeners with it, all as one step."""
+    def check(self) -> None:
+        """Raise `LogUnavailableError` where an append would."""
+        ...
+
+    async def append(self, draft: Draft) -> Outcome:
+        """Give the event its numbers, keep it and call the listeners, unless the log knows it already.
+
+        When it returns, the listeners here have heard of everything that the log held then.
+
+        Raises:
+            LogUnavailableError: it is not known to be in the log.
+        """
+        ...
+
+    async def tell(self, note: Note) -> None:
+        """Let all replicas hear something that is no event. Raises `LogUnavailableError`."""
+        ...
+
+    async def catch_up(self, uid: str | None, *, position: int | None, epoch: str | None) -> None:
+        """Wait, for a short time at most, for what a client has seen elsewhere and we have not heard of yet."""
         ...
 
     def since(self, uid: str | None, *, position: int, epoch: str) -> Replay:
         """Return what came after a client's position on a task's channel, or (None) on that of all tasks."""
         ...
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` with every entry, in order, and never let it wait."""
-        ...
-
     def expire(self) -> None:
         """Forget what is too old."""
         ...
 
+    async def reached(self) -> None:
+        """Wait until it is live."""
+        ...
 
-@dataclass(frozen=True)
-class Bounds:
-    """How much a log keeps for clients that come back."""
+    async def run(self) -> None:
+        """Hear what others append, until it is cancelled."""
+        ...
 
-    events: int = 10_000
-    total_bytes: int = 16 * 1024**2
-    task_events: int = 64
-    seconds: float = 600.0
-    replay: int = 1000
+
+@dataclass(slots=True)
+class _Known:
+    """What the log knows of one task, by which it recognises what it was told before."""
+
+    rank: str = ""
+    shown: str = ""
+    progress: Progress | None = None
+    is_gone: bool = False
+
+    def take(self, draft: Draft) -> Outcome:
+        """Judge a draft and remember it. `append.lua` has the same rules for the log of several replicas."""
+        if self.is_gone:
+            return "known"
+        match draft.body:
+            case TaskView() as view:
+                return self._take_state(rank(draft), shown(view), view.progress)
+            case Progress() as progress:
+                if self.progress is not None and progress_rank(progress) <= progress_rank(self.progress):
+                    return "known"
+                self.progress = progress
+            case None:
+                self.is_gone = True
+        return "appended"
+
+    def _take_state(self, new_rank: str, new_shown: str, offered: Progress | None) -> Outcome:
+        if new_rank <= self.rank:
+            return "known"
+        self.rank = new_rank
+        if new_shown == self.shown:
+            return "same"
+        self.shown = new_shown
+        self.progress = self.progress or offered
+        return "appended"
 
 
 class MemoryLog:
-    """The log of a dashboard that runs alone: a bounded ring. Empty after a restart, which its new epoch tells."""
+    """The log of a dashboard that runs alone. Empty after a restart, which its new epoch tells."""
 
     def __init__(self, *, bounds: Bounds, clock: Callable[[], float], epoch: str | None = None) -> None:
-        self._epoch = epoch or secrets.token_hex(6)
-        self._bounds = bounds
+        self.listeners = Listeners()
         self._clock = clock
-        self._ring: deque[Entry] = deque()
-        self._ring_bytes = 0
-        self._gseq = 0
-        self._seqs: dict[str, int] = {}
-        self._rings: dict[str, deque[Entry]] = {}
-        self._listeners: list[Listener] = []
+        self._ring = Ring(epoch=epoch or secrets.token_hex(6), bounds=bounds, clock=clock)
+        self._known: dict[str, _Known] = {}
+        self.head = self._ring.head
+        self.since = self._ring.since
 
     @property
     def epoch(self) -> str:
         """Random per process."""
-        return self._epoch
+        return self._ring.epoch
 
-    def head(self, uid: str | None) -> int:
-        """Return the last number of a channel."""
-        return self._gseq if uid is None else self._seqs.get(uid, 0)
+    @property
+    def state(self) -> LogState:
+        """Always live."""
+        return LogState("memory", is_live=True)
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` with every entry."""
-        self._listeners.append(listener)
+    def check(self) -> None:
+        """Raise nothing: memory is there."""
 
-    async def append(self, draft: Draft) -> None:
+    async def append(self, draft: Draft) -> Outcome:
         """Number, keep and announce an event. Never waits, so nothing can come between."""
-        self._gseq += 1
-        seq = self._seqs[draft.uid] = self._seqs.get(draft.uid, 0) + 1
-        entry = Entry(draft, seq, self._gseq, self._frame(draft, seq), self._clock())
-        self._ring.append(entry)
-        self._ring_bytes += len(entry.frame)
-        self._rings.setdefault(draft.uid, deque(maxlen=self._bounds.task_events)).append(entry)
-        self._shrink()
-        for listener in self._listeners:
+        known = self._known.setdefault(draft.uid, _Known())
+        outcome = known.take(draft)
+        if outcome != "appended":
+            return outcome
+        if isinstance(draft.body, TaskView):
+            draft = replace(draft, body=draft.body.model_copy(update={"progress": known.progress}))
+        seq, gseq = self.head(draft.uid) + 1, self.head(None) + 1
+        entry = numbered(draft, seq=seq, gseq=gseq, epoch=self.epoch, at=self._clock())
+        self._ring.add(entry)
+        for listener in self.listeners.entries:
             listener(entry)
+        return outcome
 
-    def since(self, uid: str | None, *, position: int, epoch: str) -> Replay:
-        """Return what came after `position`, unless it is another epoch's, ahead of us or no longer kept."""
-        head = self.head(uid)
-        if epoch != self._epoch:
-            return Replay("epoch")
-        if position > head:
-            return Replay("future")
-        missed = head - position
-        ring = self._ring if uid is None else self._rings.get(uid, deque())
-        if missed > min(len(ring), self._bounds.replay):
-            return Replay("too_old")
-        if missed == 0:
-            return Replay("recovered")
-        return Replay("recovered", tuple(entry.frame for entry in list(ring)[-missed:]))
+    async def tell(self, note: Note) -> None:
+        """Tell it here; there is nobody else."""
+        for listener in self.listeners.notes:
+            listener(note)
+
+    async def catch_up(self, uid: str | None, *, position: int | None, epoch: str | None) -> None:
+        """Return at once: nobody can have seen more than this process has written."""
 
     def expire(self) -> None:
-        """Forget events that are too old. A task's counter stays as long as the task: it must not begin again."""
-        horizon = self._clock() - self._bounds.seconds
-        while self._ring and self._ring[0].at < horizon:
-            self._forget_oldest()
-        for uid, ring in list(self._rings.items()):
-            last = ring[-1]
-            while ring and ring[0].at < horizon:
-                ring.popleft()
-            if not ring:
-                del self._rings[uid]
-                if last.draft.body is None:
-                    del self._seqs[uid]
+        """Forget events that are too old, and tasks that are gone."""
+        self._ring.expire()
+        for uid in [uid for uid, known in self._known.items() if known.is_gone and not self.head(uid)]:
+            del self._known[uid]
 
-    def _shrink(self) -> None:
-        while len(self._ring) > self._bounds.events or self._ring_bytes > self._bounds.total_bytes:
-            self._forget_oldest()
+    async def reached(self) -> None:
+        """Return at once: memory is there."""
 
-    def _forget_oldest(self) -> None:
-        self._ring_bytes -= len(self._ring.popleft().frame)
-
-    def _frame(self, draft: Draft, seq: int) -> bytes:
-        envelope: dict[str, Any] = {
-            "task_id": draft.uid,
-            "namespace": draft.namespace,
-            "name": draft.name,
-            "seq": seq,
-            "gseq": self._gseq,
-            "epoch": self._epoch,
-            "ts": draft.ts,
-        }
-        match draft.body:
-            case TaskView() as view:
-                return frame(TaskStatus.model_construct(**envelope, data=view))
-            case Progress() as progress:
-                return frame(TaskProgress.model_construct(**envelope, data=progress))
-            case None:
-                return frame(TaskDeleted.model_construct(**envelope))
+    async def run(self) -> None:
+        """Return at once: nobody else appends."""

@@ -12,7 +12,7 @@ from repack_contract.messages import ALL_TASKS, TASK_CHANNEL_PREFIX, CloseCode, 
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
 from repack_dashboard.casts import Bundle, Cast
-from repack_dashboard.eventlog import Entry
+from repack_dashboard.events import Entry
 from repack_dashboard.frames import frame
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.pump import Later, Pump, on_loop
@@ -50,6 +50,8 @@ class Client:
     pinged_at: float = 0.0
     close_code: int | None = None
     """Set when we closed it."""
+    coalesced: int = 0
+    """Frames left out for it that were counted already."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class Hub:
         return len(self._clients)
 
     @property
-    def clients(self) -> Iterable[Client]:
+    def clients(self) -> list[Client]:
         """All clients, as they are now."""
         return list(self._clients.values())
 
@@ -119,7 +121,7 @@ class Hub:
         # uvicorn says 1005 of a connection that was lost without a close frame, where the standard says 1006.
         shown = client.close_code or (1006 if code == 1005 else code)
         self._metrics.disconnects.labels(_bounded(shown), initiator).inc()
-        self._metrics.coalesced.inc(client.sink.coalesced)
+        self._count_coalesced(client)
 
     def join(self, client: Client, channel: str) -> None:
         """Let a client hear a channel from now on, and nothing of before."""
@@ -138,6 +140,14 @@ class Hub:
         """Close a client's connection."""
         client.close_code = client.close_code or code
         client.sink.close(code, reason)
+
+    def silence(self) -> list[Client]:
+        """Let nobody hear anything any more, and return who is connected: they are to be closed."""
+        self._pump.settle()
+        self._channels.clear()
+        for client in self._clients.values():
+            client.channels.clear()
+        return self.clients
 
     def publish(self, entry: Entry) -> None:
         """Write an event to everybody who hears its task or all tasks, to each once; now or with the next tick."""
@@ -200,12 +210,14 @@ class Hub:
         return len(silent)
 
     def measure(self) -> None:
-        """Set the gauges that would cost too much to keep with every write."""
+        """Bring up to date what would cost too much to keep with every write."""
+        for client in self.clients:
+            self._count_coalesced(client)
         self._metrics.backlog_frames.set(max((client.sink.waiting for client in self.clients), default=0))
 
-    def spread(self, window: float) -> list[tuple[float, Client]]:
+    def spread(self, clients: Iterable[Client], *, window: float) -> list[tuple[float, Client]]:
         """Return each client with a random moment within the window, in order: who is to be closed when."""
-        moments = [(self._rng.uniform(0, window), client) for client in self.clients]
+        moments = [(self._rng.uniform(0, window), client) for client in clients]
         return sorted(moments, key=lambda pair: pair[0])
 
     def _deliver(self, casts: list[Cast]) -> Iterator[None]:
@@ -307,6 +319,11 @@ class Hub:
         for kind, number in Counter(cast.kind for cast in casts).items():
             self._metrics.messages_sent.labels(kind).inc(number * clients)
         self._metrics.bytes_sent.inc(clients * sum(len(cast.frame) for cast in casts))
+
+    def _count_coalesced(self, client: Client) -> None:
+        left_out = client.sink.coalesced
+        self._metrics.coalesced.inc(left_out - client.coalesced)
+        client.coalesced = left_out
 
     def _count(self, kind: str, sent: int, finished: bytes) -> None:
         if sent:

@@ -24,16 +24,13 @@ from repack_contract.events import (
     WorkerBatch,
     WorkerEvent,
 )
-from repack_contract.messages import ALL_TASKS, LogData, OperatorHealthChanged, TaskLog
 from repack_contract.progress import LogLine
 from repack_dashboard.clock import now
 from repack_dashboard.files import too_large
-from repack_dashboard.frames import frame
-from repack_dashboard.hub import channel_of
+from repack_dashboard.notes import HeartbeatHeard, LinesKept
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
-from repack_dashboard.welcome import SOME_TASKS
 from repack_kube.errors import KubeError
 
 log = structlog.get_logger("repack.dashboard")
@@ -66,6 +63,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.post("/events", openapi_extra=_BODY)
     async def events(request: Request, sender: Annotated[Sender, Depends(guard)]) -> IngestAck:
         """Take a batch. It may be sent again until it is acknowledged: what is known already is recognised."""
+        services.log.check()
         batch, unreadable = read_batch(await _read(request, MAX_BATCH_BYTES))
         services.metrics.ingest_batches.labels(batch.sender).inc()
         if unreadable:
@@ -165,7 +163,7 @@ class Intake:
             case SnapshotMark(uids=uids):
                 return await self._compare(frozenset(uids))
             case Heartbeat():
-                return self._heard(event, batch)
+                return await self._heard(event, batch)
 
     async def _compare(self, uids: frozenset[str]) -> bool:
         """Where the operator's tasks are not ours, ask the cluster: a mark may be older than what we just created."""
@@ -177,10 +175,9 @@ class Intake:
             return False  # the periodic list will see it
         return True
 
-    def _heard(self, heartbeat: Heartbeat, batch: OperatorBatch) -> bool:
-        operator = self._services.operator
-        if operator.heard(heartbeat, instance=batch.instance, epoch=batch.epoch, at=now()):
-            tell_health(self._services)
+    async def _heard(self, heartbeat: Heartbeat, batch: OperatorBatch) -> bool:
+        note = HeartbeatHeard(heartbeat=heartbeat, instance=batch.instance, epoch=batch.epoch, at=now())
+        await self._services.log.tell(note)
         return True
 
     async def _take_work(self, event: WorkerEvent, batch: WorkerBatch) -> bool:
@@ -197,24 +194,20 @@ class Intake:
         if not news or view is None:
             return False
         self._services.metrics.log_lines.inc(len(news))
-        message = TaskLog(
-            task_id=batch.uid,
+        note = LinesKept.model_construct(
+            kind="lines",
+            uid=batch.uid,
             namespace=view.namespace,
             name=view.name,
-            data=LogData(attempt=batch.attempt, lines=news),
+            attempt=batch.attempt,
+            lines=tuple(news),
+            size=self._services.attempts.size(batch.uid, batch.attempt),
         )
-        self._services.hub.tell(channel_of(batch.uid), frame(message), kind="task.log")
+        await self._services.log.tell(note)
         return True
 
     def _count(self, kind: str, *, is_news: bool) -> None:
         self._services.metrics.ingest_events.labels(kind, "accepted" if is_news else "duplicate").inc()
-
-
-def tell_health(services: Services) -> None:
-    """Tell everybody who hears all tasks how the operator is."""
-    message = OperatorHealthChanged(data=services.operator.health)
-    for channel in (ALL_TASKS, SOME_TASKS):
-        services.hub.tell(channel, frame(message), kind="operator.health")
 
 
 def read_batch(body: bytes) -> tuple[OperatorBatch | WorkerBatch, int]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from repack_dashboard.eventlog import EventLog
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nobody reads
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -54,6 +56,9 @@ class Metrics:
         self.ingest_events = counter("ingest_events_total", "Events in batches", "kind", "result")
         self.log_lines = counter("ingest_log_lines_total", "Log lines kept")
         self.artifact_bytes = counter("artifact_bytes_total", "Bytes of packages taken", "kind")
+        self.log_up = gauge("dashboard_event_log_up", "1 while the event log can be written and is followed")
+        self.log_head = gauge("dashboard_event_log_head", "Number of the last event (gseq)")
+        self.log_begins = counter("dashboard_event_log_begins_total", "Times that the numbers did not go on")
         self.relists = counter("dashboard_relists_total", "Full lists of the tasks", "result")
         self.tasks = gauge("dashboard_tasks", "Tasks that are shown")
         self.open_files = gauge("dashboard_open_fds", "Open file descriptors; the bound of connections")
@@ -62,6 +67,12 @@ class Metrics:
     def count_tasks(self, count: Callable[[], int]) -> None:
         """Ask `count` for the number of tasks whenever the metrics are read."""
         self.tasks.set_function(lambda: float(count()))
+
+    def watch_log(self, events: EventLog) -> None:
+        """Ask the event log how it is whenever the metrics are read."""
+        self.log_up.set_function(lambda: float(events.state.is_live))
+        self.log_head.set_function(lambda: float(events.head(None)))
+        events.listeners.begins.append(lambda _states: self.log_begins.inc())
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -5,6 +5,7 @@ written last. No name that a user chose becomes a path: ids are our own, uids ar
 and the fixed names of targets.
 """
 
+import asyncio
 import re
 import secrets
 import shutil
@@ -15,11 +16,13 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from repack_contract.errors import RepackError
+from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_contract.views import Upload
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.files import Received, receive, write_whole
+from repack_dashboard.problems import disk_problem
 from repack_dashboard.retention import sweep
 
 _KEY = re.compile(r"([0-9a-f]{32})-[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -139,6 +142,31 @@ class Packages:
         found = self.find_artifact(uid, name)
         path = found[0].with_name(f"{found[1].key}.{kind.value}") if found else None
         return path if path and path.is_file() else None
+
+    def holds(self, uid: str, attempt: int, result: WorkResult) -> bool:
+        """Tell whether every package that a result names is stored, with the checksum that it names."""
+        folder = self._attempts.folder(uid, attempt)
+        found = ((_load(folder / f"{made.target.value}.difypkg"), made) for made in result.artifacts)
+        return result.ok and all(stored is not None and stored[1].sha256 == made.sha256 for stored, made in found)
+
+    async def keep_result(self, uid: str, attempt: int, result: WorkResult) -> None:
+        """Keep the result of an attempt beside its packages."""
+        data = result.model_dump_json(exclude_none=True, by_alias=True).encode()
+        try:
+            await asyncio.to_thread(write_whole, self._result(uid, attempt), data)
+        except OSError as error:
+            raise disk_problem(error) from error
+
+    def find_result(self, uid: str, attempt: int) -> WorkResult | None:
+        """Return the result of an attempt whose packages are still all here."""
+        try:
+            result = WorkResult.model_validate_json(self._result(uid, attempt).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return result if self.holds(uid, attempt, result) else None
+
+    def _result(self, uid: str, attempt: int) -> Path:
+        return self._attempts.folder(uid, attempt) / "result.json"
 
     def sweep_uploads(self, *, live: frozenset[str], now: float, grace_seconds: float) -> list[str]:
         """Remove the uploads that no task has named for the time of grace."""

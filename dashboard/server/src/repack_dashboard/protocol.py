@@ -5,6 +5,7 @@ unsent data, and any traffic counts as a sign of life. It relies on internals of
 checks at start that they are there, and without them `QueueSink` takes over.
 """
 
+import logging
 import socket
 from asyncio.transports import BaseTransport
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any, ClassVar
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from repack_contract.messages import CloseCode
 from repack_dashboard.backlog import Backlog
@@ -25,6 +28,14 @@ _NEEDED = (
     "connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing", "keepalive_timeout",
     "shutdown", "run_asgi", "stop_keepalive", "send",
 )  # fmt: skip
+# Only frames that stand for themselves can be shared by all clients, and mixed with uncompressed ones.
+_PACKING = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=PACK_WINDOW_BITS,
+    client_max_window_bits=PACK_WINDOW_BITS,
+    compress_settings={"memLevel": 5},
+)
 
 
 def is_supported() -> bool:
@@ -46,6 +57,20 @@ class Tuning:
     """Whether compression is agreed on with clients that offer it."""
 
 
+class Wire(ServerProtocol):
+    """The protocol of `websockets`, which takes a close in the middle of a message for a fault of the client.
+
+    It is none: a control frame may come between the frames of a message (RFC 6455, 5.4), and a client that leaves need
+    not finish its sentence. Autobahn's case 7.1.5 wants its code echoed.
+    """
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame; with a close, forget the message that will not be finished."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class TaskWebSocket(WebSocketsSansIOProtocol):
     """One client's connection."""
 
@@ -60,17 +85,11 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.line = Line()
-        if self.tuning.compresses:
-            # Only frames that stand for themselves can be shared by all clients, and mixed with uncompressed ones.
-            self.conn.available_extensions = [
-                ServerPerMessageDeflateFactory(
-                    server_no_context_takeover=True,
-                    client_no_context_takeover=True,
-                    server_max_window_bits=PACK_WINDOW_BITS,
-                    client_max_window_bits=PACK_WINDOW_BITS,
-                    compress_settings={"memLevel": 5},
-                )
-            ]
+        self.conn = Wire(
+            extensions=[_PACKING] if self.tuning.compresses else [],
+            max_size=self.config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
 
     @classmethod
     def tuned(cls, tuning: Tuning) -> "type[TaskWebSocket]":
@@ -96,8 +115,8 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def offer(self, frame: bytes, *, key: str | None = None) -> bool:
         """Write the frame, or queue it while the client does not read."""
-        if self.conn.state is not State.OPEN:
-            return True  # it is ending, and its route will notice
+        if self._is_ending:
+            return True  # its route will notice
         if not self._is_paused:
             self.transport.write(packed(frame) if self._packs else frame)
             return True
@@ -105,7 +124,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
 
     def burst(self, frames: list[bytes]) -> None:
         """Write a replay or a snapshot."""
-        if self.conn.state is not State.OPEN:
+        if self._is_ending:
             return
         if self._is_paused:
             self._queue().add_burst(frames)
@@ -169,7 +188,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         """Write what was queued."""
         super().resume_writing()
         self._is_paused = False
-        if self._backlog is not None and self.conn.state is State.OPEN:
+        if self._backlog is not None and not self._is_ending:
             backlog, self._backlog = self._backlog, None
             self._coalesced += backlog.coalesced
             self._write_all(backlog.take())
@@ -192,13 +211,18 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         super().shutdown()
         self.loop.call_later(2.0, self._abort)
 
+    @property
+    def _is_ending(self) -> bool:
+        """Tell whether nothing may be written now. Of a lost line only the transport knows; uvloop's raises then."""
+        return self.conn.state is not State.OPEN or self.transport.is_closing()
+
     def _open_line(self) -> None:
         """Let a fan-out write to the transport itself, while the connection is open and the client keeps up.
 
         Nothing is checked then, so whatever ends or pauses the connection closes the line again.
         """
         self._close_line()
-        if self.conn.state is not State.OPEN or self._is_paused or self.transport.is_closing():
+        if self._is_ending or self._is_paused:
             return
         if self._packs:
             self.line.write_packed = self.transport.write
@@ -212,7 +236,7 @@ class TaskWebSocket(WebSocketsSansIOProtocol):
         self.transport.writelines([packed(frame) for frame in frames] if self._packs else frames)
 
     def _close(self, code: int, reason: str, *, seconds: float) -> None:
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self._is_ending:
             return
         self._close_line()
         if self._backlog is not None:

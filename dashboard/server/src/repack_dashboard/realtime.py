@@ -13,6 +13,7 @@ from repack_contract.messages import CloseCode
 from repack_dashboard.auth import is_known_host, is_own_page
 from repack_dashboard.backlog import Backlog
 from repack_dashboard.doors import Guest, client_address
+from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.frames import frame
 from repack_dashboard.hub import Client, channel_of
 from repack_dashboard.protocol import connection_of
@@ -32,6 +33,7 @@ from repack_dashboard.session import (
 )
 from repack_dashboard.sinks import QueueSink, Sink
 from repack_dashboard.users import Access, UnauthenticatedError, bearer_of
+from repack_dashboard.welcome import uid_of_channel
 from repack_kube.errors import KubeError
 
 log = structlog.get_logger("repack.dashboard")
@@ -151,12 +153,14 @@ def _is_unable(services: Services, address: str) -> Close | None:
         return Close(CloseCode.RESTART, "restarting")
     if not services.relist.ready.is_set():
         return Close(CloseCode.TRY_LATER, "the tasks are not known yet")
+    if not services.log.state.is_live:
+        return Close(CloseCode.TRY_LATER, "the event log cannot be reached")
     return services.doors.refusal(Guest(address))
 
 
 async def _is_shown(services: Services, uid: str, access: Access) -> bool:
     """Look for the task in the cluster before saying that it is not there: it may be newer than our list."""
-    with contextlib.suppress(KubeError):
+    with contextlib.suppress(KubeError, LogUnavailableError):
         await services.knows(uid)
     view = services.board.store.get(uid)
     return view is not None and access.shows(view.namespace)
@@ -164,6 +168,7 @@ async def _is_shown(services: Services, uid: str, access: Access) -> bool:
 
 async def _run(websocket: WebSocket, services: Services, sink: Sink, visit: Visit) -> None:
     hub, uid, opening = services.hub, visit.uid, visit.opening
+    await services.log.catch_up(uid, position=opening.since, epoch=opening.epoch)
     client = hub.connect(sink, is_v1=opening.is_v1, kind="tasks" if uid is None else "task")
     services.seats.take(client, visit.token, visit.access)
     session = Session(
@@ -179,7 +184,7 @@ async def _run(websocket: WebSocket, services: Services, sink: Sink, visit: Visi
             if message["type"] == "websocket.disconnect":
                 code = message.get("code") or 1005
                 break
-            _obey(services, client, session, message.get("text") or message.get("bytes") or "")
+            await _obey(services, client, session, message.get("text") or message.get("bytes") or "")
     except (WebSocketDisconnect, RuntimeError) as error:
         code = error.code if isinstance(error, WebSocketDisconnect) else 1006
     finally:
@@ -196,8 +201,12 @@ def _note_end(client: Client, code: int) -> None:
         log.info("a WebSocket ended", client=client.id, kind=client.kind, code=shown, initiator=initiator)
 
 
-def _obey(services: Services, client: Client, session: Session, text: str | bytes) -> None:
-    """Do what a message of the client asks for. Never waits: a paused reader would be taken for a dead one."""
+async def _obey(services: Services, client: Client, session: Session, text: str | bytes) -> None:
+    """Do what a message of the client asks for.
+
+    A paused reader would be taken for a dead one: only who has seen more on another replica than we have waits, and for
+    two seconds at most.
+    """
     hub = services.hub
     actions = session.receive(text, now=time.monotonic())
     services.metrics.messages_received.labels(kind_of(actions)).inc()
@@ -208,8 +217,10 @@ def _obey(services: Services, client: Client, session: Session, text: str | byte
             case Ponged(id=number):
                 hub.ponged(number)
                 services.seats.ponged(client)
-            case Join() if not services.welcome.join(client, action, sees=services.seats.access(client).sees):
-                hub.reply(client, frame(session.refuse(action.channel, number=action.id).message), kind="error")
+            case Join():
+                await services.log.catch_up(uid_of_channel(action.channel), position=action.since, epoch=action.epoch)
+                if not services.welcome.join(client, action, sees=services.seats.access(client).sees):
+                    hub.reply(client, frame(session.refuse(action.channel, number=action.id).message), kind="error")
             case Leave(channel=channel):
                 services.welcome.leave(client, channel)
             case Renew(token=token):

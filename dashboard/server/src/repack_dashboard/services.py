@@ -4,11 +4,12 @@ import contextlib
 from dataclasses import dataclass, field
 
 from repack_contract.views import TaskView
+from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
 from repack_dashboard.doors import Doors
-from repack_dashboard.eventlog import EventLog
+from repack_dashboard.eventlog import EventLog, LogUnavailableError
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
 from repack_dashboard.metrics import Metrics
@@ -29,8 +30,6 @@ class Services:
     """Everything that routes need."""
 
     settings: Settings
-    instance: str
-    """Random per process; operator and workers send again what this one may not have."""
     version: str
     metrics: Metrics
     log: EventLog
@@ -38,6 +37,7 @@ class Services:
     hub: Hub
     welcome: Welcome
     operator: OperatorWatch
+    announcer: Announcer
     attempts: Attempts
     packages: Packages
     wheels: WheelStore
@@ -50,6 +50,11 @@ class Services:
     """Where to ask who sends in."""
     is_draining: bool = field(default=False)
 
+    @property
+    def instance(self) -> str:
+        """What acknowledgements name: when it changes, operator and workers send again what the log may have lost."""
+        return self.log.epoch
+
     def task(self, uid: str, access: Access) -> TaskView:
         """Return a task; raises the 404 problem where it is unknown, or nothing that this user may see."""
         view = self.board.store.get(uid)
@@ -59,7 +64,7 @@ class Services:
 
     async def look_for(self, uid: str, access: Access) -> TaskView:
         """Return a task that may be newer than our list; raises the 404 problem where it is unknown to the cluster."""
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, LogUnavailableError):
             await self.knows(uid)
         return self.task(uid, access)
 
@@ -96,7 +101,12 @@ class Services:
         return shown_namespaces(self.settings, self.board.store)
 
     async def knows(self, uid: str) -> bool:
-        """Tell whether a task exists, asking the cluster when it is not known. Raises `KubeError`."""
+        """Tell whether a task exists, asking the cluster when it is not known.
+
+        Raises:
+            KubeError: the cluster cannot be asked.
+            LogUnavailableError: what it says cannot be told to anybody.
+        """
         if uid not in self.board.store and not self.board.store.is_gone(uid):
             await self.relist.refresh()
         return uid in self.board.store

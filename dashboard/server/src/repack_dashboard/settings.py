@@ -4,6 +4,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -92,7 +93,7 @@ class Settings(BaseSettings):
     retention_seconds: float = Field(default=86400.0, ge=0)
     """Seconds that files stay after their task was deleted, and uploads that no task names; a day of regret."""
 
-    sources: list[SourceType] = Field(default_factory=lambda: [SourceType.URL, SourceType.UPLOAD])
+    sources: list[SourceType] = Field(default_factory=lambda: list(SourceType))
     """Kinds of source that the workers of this installation can fetch; the page offers these."""
     targets: list[Arch] = Field(default_factory=lambda: [Arch.AMD64, Arch.ARM64, Arch.UNIVERSAL])
     """Targets that the workers of this installation can make; the page offers these."""
@@ -100,6 +101,14 @@ class Settings(BaseSettings):
     """Rewrite modes that the workers of this installation know; the page offers these."""
     default_package_index_url: str | None = None
     """Package index that the form starts with; None means the public one."""
+
+    redis_url: SecretStr | None = None
+    """Where several replicas keep the event log: `redis[s]://[user:password@]host[:port][/database]`. None keeps it in
+    memory, for exactly one."""
+    redis_url_file: Path | None = None
+    """File with that URL; wins over `redis_url`, because a file does not show in the process's environment."""
+    redis_prefix: str = Field(default="dify-repack", pattern=r"^[A-Za-z0-9._:{}-]{1,64}$")
+    """What the names of all keys in Redis begin with; each installation that shares a Redis needs its own."""
 
     ring_events: int = Field(default=10_000, gt=0)
     """Events kept for clients that come back, all tasks together."""
@@ -149,6 +158,7 @@ class Settings(BaseSettings):
     def _check_auth(self) -> Self:
         if self.auth_mode is AuthMode.TOKEN:
             self.read_auth_token()
+        self.read_redis_url()
         return self
 
     def read_auth_token(self) -> str:
@@ -165,6 +175,20 @@ class Settings(BaseSettings):
             )
         return token
 
+    def read_redis_url(self) -> str | None:
+        """Return where the event log is kept; None is in memory.
+
+        Raises:
+            ValueError: its file is unreadable, or it is none of a Redis.
+        """
+        url = _secret(self.redis_url_file, self.redis_url, variable="REDIS_URL")
+        if url and not _is_redis_url(url):
+            raise ValueError(
+                f"{_PREFIX}REDIS_URL must be redis[s]://[user:password@]host[:port][/database], with what is special "
+                "in the password percent-encoded"
+            )
+        return url or None
+
     def read_ingest_token(self) -> str:
         """Return the token that operator and workers must show; none where the cluster says who they are.
 
@@ -180,6 +204,16 @@ class Settings(BaseSettings):
                 f"(or {_PREFIX}INGEST_TOKEN) here, and the same token for them"
             )
         return token
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "unix" or (
+            parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        )
+    except ValueError:  # of the port; its sentence would repeat a part of the URL
+        return False
 
 
 def _secret(file: Path | None, value: SecretStr | None, *, variable: str) -> str:

@@ -6,6 +6,7 @@ from statistics import median
 
 from repack_contract.messages import ALL_TASKS, TASK_CHANNEL_PREFIX
 from repack_contract.views import TaskView
+from repack_dashboard.eventlog import EventLog
 from repack_dashboard.hub import Client
 from repack_dashboard.welcome import SOME_TASKS
 
@@ -38,6 +39,13 @@ def connections(
         for channel in client.channels
         if (shown := _name(channel, find)) is not None
     ]
+
+
+def log_line(events: EventLog) -> str:
+    """Return a line about the event log."""
+    state = events.state
+    how = "live" if state.is_live else f"not live: {state.detail}"
+    return f"event log: {state.kind}, epoch {events.epoch or '-'}, head {events.head(None)}, {how}\n\n"
 
 
 def table(rows: Sequence[Connection]) -> str:

@@ -9,7 +9,7 @@ from repack_contract.task import Output
 from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth, TaskView
 from repack_dashboard.metrics import CONTENT_TYPE
 from repack_dashboard.services import Services
-from repack_dashboard.stats import connections, table
+from repack_dashboard.stats import connections, log_line, table
 from repack_dashboard.users import Access, UnauthenticatedError, UserAccess, access_of, bearer_of
 
 
@@ -42,8 +42,12 @@ def root_routes(services: Services) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Say whether to send users here: not before the first list of the tasks, and not while we are ending."""
-        waits = {"draining": services.is_draining, "tasks-not-listed": not services.relist.ready.is_set()}
+        """Say whether to send users here: not before the tasks are listed, without the log, while we end."""
+        waits = {
+            "draining": services.is_draining,
+            "event-log-unreachable": not services.log.state.is_live,
+            "tasks-not-listed": not services.relist.ready.is_set(),
+        }
         reasons = [name for name, holds in waits.items() if holds]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
 
@@ -62,7 +66,8 @@ def root_routes(services: Services) -> APIRouter:
             return view if view is not None and access.shows(view.namespace) else None
 
         hub, now = services.hub, time.monotonic()
-        return PlainTextResponse(table(connections(hub.clients, find=find, rtt=services.seats.rtt, now=now)))
+        rows = connections(hub.clients, find=find, rtt=services.seats.rtt, now=now)
+        return PlainTextResponse(log_line(services.log) + table(rows))
 
     return router
 

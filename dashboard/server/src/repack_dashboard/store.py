@@ -1,12 +1,12 @@
 """The tasks as they are now. Written by the event log's entries alone, so that every replica holds the same."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from repack_contract.progress import Progress
 from repack_contract.task import RepackageTask
 from repack_contract.views import TaskView
-from repack_dashboard.eventlog import Draft, Order
+from repack_dashboard.events import Draft, Order
 
 MAX_TOMBSTONES = 10_000
 
@@ -90,8 +90,10 @@ class Store:
         return view is not None and progress_order(progress) > progress_order(view.progress)
 
     def renumber(self, uid: str, order: Order) -> None:
-        """Note a later version of a task that shows nothing new."""
-        self._known[uid] = replace(self._known[uid], order=order)
+        """Note a later version of a task that shows nothing new; one that was deleted meanwhile stays so."""
+        known = self._known.get(uid)
+        if known is not None and order > known.order:
+            self._known[uid] = replace(known, order=order)
 
     def apply(self, draft: Draft) -> None:
         """Take over what the event log says."""
@@ -103,6 +105,13 @@ class Store:
                     self._known[draft.uid] = replace(known, view=known.view.model_copy(update={"progress": progress}))
             case None:
                 self._drop(draft.uid)
+
+    def begin(self, states: Iterable[Draft]) -> None:
+        """Forget all tasks and take over these states. What is gone stays gone."""
+        self._known.clear()
+        self._names.clear()
+        for draft in states:
+            self.apply(draft)
 
     def _put(self, view: TaskView, order: Order) -> None:
         self._known[view.uid] = Known(view, order)

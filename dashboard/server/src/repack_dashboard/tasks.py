@@ -13,6 +13,7 @@ from repack_contract.errors import SpecError
 from repack_contract.phases import Phase
 from repack_contract.task import DesiredState, RepackageTask, SourceType, Spec
 from repack_contract.views import NewTask, TaskList, TaskView
+from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.queries import Filter, page
 from repack_dashboard.services import Services
@@ -102,7 +103,7 @@ class Desk:
         self._services.check_listed()
         # Not for what the user may not see anyway: how long the answer takes would tell whether it is there.
         if wish.namespace and wish.name and access.shows(wish.namespace) and self._is_new(wish.namespace, wish.name):
-            with contextlib.suppress(KubeError):
+            with contextlib.suppress(KubeError, LogUnavailableError):
                 await self._services.relist.refresh()
         try:
             return page((view for view in self._store if access.shows(view.namespace)), wish, limit=limit, after=after)
@@ -159,7 +160,7 @@ class Desk:
         with contextlib.suppress(NotFoundError):
             await self._services.tasks.delete(view.name, namespace=view.namespace, uid=uid)
         # A finalizer may still hold it, so we look instead of believing; where we cannot, the next list tells.
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, LogUnavailableError):
             await self._services.relist.refresh()
 
     async def _create_named(
@@ -178,7 +179,8 @@ class Desk:
         return await self._show(await self._services.tasks.create(body))
 
     async def _show(self, task: RepackageTask) -> TaskView:
-        await self._services.board.observe(task)
+        with contextlib.suppress(LogUnavailableError):  # the cluster has it; the next list tells the browsers
+            await self._services.board.observe(task)
         return self._store.get(task.metadata.uid) or TaskView.of(task)
 
     def _check_namespace(self, namespace: str) -> None:
@@ -201,9 +203,9 @@ def derived_name(spec: Spec, upload_name: str | None) -> str:
     """Return the name that a task gets from its source."""
     source = spec.source
     if source.marketplace is not None:
-        text = f"{source.marketplace.name}-{source.marketplace.version}"
+        text = f"{source.marketplace.name}-{source.marketplace.version or 'latest'}"
     elif source.github is not None:
-        text = PurePosixPath(source.github.asset).stem
+        text = PurePosixPath(source.github.asset or source.github.repo).name.removesuffix(".difypkg")
     elif source.url is not None:
         text = PurePosixPath(unquote(urlsplit(source.url.url).path)).name.removesuffix(".difypkg")
     else:

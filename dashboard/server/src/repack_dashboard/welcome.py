@@ -21,10 +21,11 @@ from repack_contract.messages import (
 )
 from repack_contract.views import OperatorHealth
 from repack_dashboard.clock import now
-from repack_dashboard.eventlog import EventLog, Replay
+from repack_dashboard.eventlog import EventLog
 from repack_dashboard.frames import frame, payload_of
 from repack_dashboard.hub import Client, Hub, channel_of, channel_of_namespace
 from repack_dashboard.metrics import Metrics
+from repack_dashboard.ring import Replay
 from repack_dashboard.session import Join, Opening
 from repack_dashboard.store import Store
 from repack_dashboard.users import Sees
@@ -70,7 +71,7 @@ class Welcome:
         self._store = store
         self._metrics = metrics
         self._greeting = greeting
-        self._all: tuple[int, list[bytes]] = (-1, [])
+        self._all: tuple[tuple[str, int], list[bytes]] = (("", -1), [])
 
     def greet(self, client: Client, uid: str | None, opening: Opening, *, sees: Sees = None) -> None:
         """Let a new client into the channel of its path, after the hello."""
@@ -118,6 +119,8 @@ class Welcome:
 
     def change(self, client: Client, sees: Sees) -> bool:
         """Let a client hear what it may see now, and tell it so; False when nothing is left of what it heard."""
+        if not client.channels:
+            return True  # it hears nothing anyway: it left, or the log begins anew and it is about to be sent away
         mine = [uid_of_channel(name) for name in client.channels if name.startswith(TASK_CHANNEL_PREFIX)]
         kept = [uid for uid in mine if uid is not None and (uid not in self._store or self._is_shown(uid, sees))]
         for uid in {uid for uid in mine if uid is not None}.difference(kept):
@@ -200,8 +203,8 @@ class Welcome:
         head = self._log.head(None)
         if sees is not None:
             return self._make_all_snapshot(head, sees)
-        if self._all[0] != head:
-            self._all = (head, self._make_all_snapshot(head, None))
+        if self._all[0] != (self._log.epoch, head):
+            self._all = ((self._log.epoch, head), self._make_all_snapshot(head, None))
         return self._all[1]
 
     def _make_all_snapshot(self, head: int, sees: Sees) -> list[bytes]:

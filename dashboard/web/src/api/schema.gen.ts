@@ -144,6 +144,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ingest/results/{uid}/{attempt}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Result
+         * @description Return the result of an attempt whose packages are all here.
+         */
+        get: operations["find_result"];
+        /**
+         * Take Result
+         * @description Take the result of a worker that published everything; its packages must be here.
+         */
+        put: operations["take_result"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operator": {
         parameters: {
             query?: never;
@@ -640,12 +664,18 @@ export interface components {
          * @description An asset of a GitHub release.
          */
         GitHubSource: {
-            /** Asset */
-            asset: string;
+            /**
+             * Asset
+             * @description absent: the release's only .difypkg
+             */
+            asset?: string | null;
             /** Repo */
             repo: string;
-            /** Tag */
-            tag: string;
+            /**
+             * Tag
+             * @description absent: the latest release, looked up when the task runs
+             */
+            tag?: string | null;
         };
         /**
          * GoAway
@@ -870,8 +900,11 @@ export interface components {
             author: string;
             /** Name */
             name: string;
-            /** Version */
-            version: string;
+            /**
+             * Version
+             * @description absent: the latest one, looked up when the task runs
+             */
+            version?: string | null;
         };
         /**
          * Metadata
@@ -2005,6 +2038,26 @@ export interface components {
          */
         VerificationMethod: "NetworkNamespace" | "SeccompFilter" | "OfflineFlags" | "CrossInstall";
         /**
+         * WorkResult
+         * @description How an attempt ended: the JSON of the termination message, at most `MAX_TERMINATION_BYTES` bytes.
+         *
+         *     Artifacts are listed whatever the outcome: those of the targets that passed verification and were published.
+         */
+        WorkResult: {
+            /** Artifacts */
+            artifacts: components["schemas"]["Artifact"][];
+            /** Hint */
+            hint?: string | null;
+            /** Message */
+            message?: string | null;
+            /** Ok */
+            ok: boolean;
+            plan?: components["schemas"]["Plan"] | null;
+            plugin?: components["schemas"]["PluginInfo"] | null;
+            /** Reason */
+            reason?: string | null;
+        };
+        /**
          * WorkerBatch
          * @description Events of the worker of one attempt, in order.
          */
@@ -2255,6 +2308,72 @@ export interface operations {
             content: {
                 "application/x-ndjson": unknown;
                 "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_result: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkResult"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_result: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                attempt: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkResult"];
             };
         };
         responses: {

@@ -5,14 +5,14 @@ import { read } from "./LinkField";
 const t = translator("en");
 const now = (text: string) => read(text, ["URL", "Upload"], t);
 
-test("what the workers cannot fetch yet is recognised and said honestly", () => {
+test("what the workers of this installation do not fetch is recognised and said honestly", () => {
   expect(now("langgenius/openai@0.2.7")).toMatchObject({
     source: null,
-    says: expect.stringMatching(/later version/),
+    says: expect.stringMatching(/does not fetch/),
   });
   expect(now("https://github.com/a/b")).toMatchObject({
     source: null,
-    says: expect.stringMatching(/a\/b.*later version/),
+    says: expect.stringMatching(/a\/b.*does not fetch/),
   });
 });
 
@@ -27,7 +27,10 @@ test("what is offered is taken as what it is", () => {
     source: { type: "Marketplace" },
     says: "Plugin of the Marketplace: langgenius/openai@0.2.7",
   });
-  expect(read("langgenius/openai", ["Marketplace"], t).says).toMatch(/Which version/);
+  expect(read("langgenius/openai", ["Marketplace"], t)).toMatchObject({
+    source: { marketplace: { author: "langgenius", name: "openai" } },
+    says: "Plugin of the Marketplace: langgenius/openai",
+  });
 });
 
 test("nothing says nothing, a local path asks for an upload", () => {

@@ -17,23 +17,9 @@ export function read(pasted: string, offered: readonly SourceType[], t: Translat
       return { source: null, says: t("create.link.local") };
     case "unclear":
       return { source: null, says: t(`create.link.${understood.why}`) };
-    case "incomplete":
-      return { source: null, says: incomplete(understood, offered, t) };
     case "source":
       return complete(understood, offered, t);
   }
-}
-
-function incomplete(
-  named: Understood & { kind: "incomplete" },
-  offered: readonly SourceType[],
-  t: Translate,
-): string {
-  const { label, type } = named;
-  if (type === "Marketplace") {
-    return t(offered.includes(type) ? "create.link.needVersion" : "create.link.noMarketplace", { label });
-  }
-  return t(offered.includes(type) ? "create.link.needAsset" : "create.link.noGithub", { label });
 }
 
 function complete(
@@ -45,7 +31,8 @@ function complete(
   if (offered.includes(source.type)) return { source, says: words(source, label, t) };
   const plain = asUrl(source);
   if (plain !== null && offered.includes("URL")) return { source: plain, says: t("create.link.url") };
-  return { source: null, says: t("create.link.noMarketplace", { label }) };
+  const missing = source.type === "GitHub" ? "create.link.noGithub" : "create.link.noMarketplace";
+  return { source: null, says: t(missing, { label }) };
 }
 
 function words(source: Source, label: string, t: Translate): string {

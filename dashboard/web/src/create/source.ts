@@ -1,13 +1,16 @@
-/** Understand what was pasted into the one field of the form. Pure; the server and the worker check it again. */
+/**
+ * Understand what was pasted into the one field of the form. Pure; the server and the worker check it again.
+ *
+ * The same as `operator/src/repack_contract/source_text.py`, whose docstring lists the forms; both are held to
+ * `tests/source_texts.json`.
+ */
 
-import type { Source, SourceType } from "../api/types";
+import type { Source } from "../api/types";
 
 export type Understood =
   | { kind: "empty" }
-  /** A source that can be sent as it is. */
+  /** A source that can be sent as it is; a version that is not named is the latest, looked up by the worker. */
   | { kind: "source"; source: Source; label: string }
-  /** A plugin or repository was named, but not which version or file of it. */
-  | { kind: "incomplete"; type: SourceType; label: string; missing: "version" | "asset" }
   /** A place on this computer: only an upload can bring it. */
   | { kind: "local"; label: string }
   | { kind: "unclear"; why: "credentials" | "notHttp" | "spaces" | "unknown" };
@@ -15,20 +18,28 @@ export type Understood =
 const MARKETPLACE_HOSTS = new Set(["marketplace.dify.ai", "www.marketplace.dify.ai"]);
 const GITHUB_HOSTS = new Set(["github.com", "www.github.com"]);
 const PLUGIN =
-  /^([A-Za-z0-9][\w.-]{0,63})\/([A-Za-z0-9][\w.-]{0,127})(?:[@:]([0-9][\w.+-]*)(?:@[0-9a-f]{64})?)?$/;
+  /^(?:marketplace:)?([A-Za-z0-9][\w.-]{0,63})\/([A-Za-z0-9][\w.-]{0,127})(?:[@:]([0-9][\w.+-]*)(?:@[0-9a-f]{64})?)?$/;
+const GITHUB = /^github:([\w-]+\/[\w.-]+?)(?:\.git)?(?:@([^\s#]+))?(?:#(\S+))?$/;
+const ASSET = /^[A-Za-z0-9][\w.+-]*\.difypkg$/;
 const LOCAL = /^(?:[A-Za-z]:[\\/]|\\\\|~?\/|\.\.?\/|file:)/;
+const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 const BARE_HOST = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?::\d+)?(?:\/|$)/i;
 
 export function understand(pasted: string): Understood {
   const text = unwrap(pasted);
   if (text === "") return { kind: "empty" };
-  if (LOCAL.test(text)) return { kind: "local", label: text };
+  const isFile = text.endsWith(".difypkg") && !SCHEME.test(text);
+  if (LOCAL.test(text) || (isFile && !text.includes("/"))) return { kind: "local", label: text };
   if (/\s/.test(text)) return { kind: "unclear", why: "spaces" };
   const plugin = PLUGIN.exec(text);
-  if (plugin && !BARE_HOST.test(text)) return marketplace(plugin[1], plugin[2], plugin[3]);
+  if (plugin && !BARE_HOST.test(text) && !isFile) return marketplace(plugin[1], plugin[2], plugin[3]);
+  const release = GITHUB.exec(text);
+  if (release) return github(release[1] ?? "", release[2], release[3]);
   const address = toUrl(text);
-  if (address === null)
-    return { kind: "unclear", why: /^[a-z][a-z0-9+.-]*:/i.test(text) ? "notHttp" : "unknown" };
+  if (address === null) {
+    if (isFile) return { kind: "local", label: text };
+    return { kind: "unclear", why: SCHEME.test(text) ? "notHttp" : "unknown" };
+  }
   return fromUrl(address);
 }
 
@@ -73,10 +84,8 @@ function marketplace(
   version: string | undefined,
 ): Understood {
   if (!author || !name) return { kind: "unclear", why: "unknown" };
-  if (!version)
-    return { kind: "incomplete", type: "Marketplace", label: `${author}/${name}`, missing: "version" };
-  const source: Source = { type: "Marketplace", marketplace: { author, name, version } };
-  return { kind: "source", source, label: `${author}/${name}@${version}` };
+  const source: Source = { type: "Marketplace", marketplace: { author, name, ...(version && { version }) } };
+  return { kind: "source", source, label: `${author}/${name}${version ? `@${version}` : ""}` };
 }
 
 /** A repository, a release, or the asset of a release. Other files of GitHub are addresses like any other. */
@@ -84,20 +93,23 @@ function fromGitHub(path: string[], address: URL): Understood {
   const [owner, name, section, action, ...rest] = path;
   if (!owner || !name) return { kind: "unclear", why: "unknown" };
   const repo = `${owner}/${name.replace(/\.git$/, "")}`;
-  if (section === "releases" && action === "download" && rest.length >= 2) {
-    const asset = rest.at(-1) ?? "";
-    const tag = rest.slice(0, -1).join("/");
-    if (!asset.endsWith(".difypkg")) return byUrl(address);
-    return {
-      kind: "source",
-      source: { type: "GitHub", github: { repo, tag, asset } },
-      label: `${repo} ${tag} ${asset}`,
-    };
-  }
-  if (section === undefined || section === "releases" || section === "tree") {
-    return { kind: "incomplete", type: "GitHub", label: repo, missing: "asset" };
-  }
+  if (section === undefined || section === "tree") return github(repo, undefined, undefined);
+  if (section !== "releases") return byUrl(address);
+  const last = rest.at(-1) ?? "";
+  if (action === undefined || (action === "latest" && rest.length === 0))
+    return github(repo, undefined, undefined);
+  if (action === "tag" && rest.length > 0) return github(repo, rest.join("/"), undefined);
+  if (!last.endsWith(".difypkg")) return byUrl(address);
+  if (action === "latest" && rest[0] === "download" && rest.length === 2)
+    return github(repo, undefined, last);
+  if (action === "download" && rest.length >= 2) return github(repo, rest.slice(0, -1).join("/"), last);
   return byUrl(address);
+}
+
+function github(repo: string, tag: string | undefined, asset: string | undefined): Understood {
+  if (asset !== undefined && !ASSET.test(asset)) return { kind: "unclear", why: "unknown" };
+  const source: Source = { type: "GitHub", github: { repo, ...(tag && { tag }), ...(asset && { asset }) } };
+  return { kind: "source", source, label: [repo, tag, asset].filter(Boolean).join(" ") };
 }
 
 function byUrl(address: URL): Understood {
@@ -110,6 +122,7 @@ export function asUrl(source: Source): Source | null {
   if (source.type === "URL") return source;
   if (!source.github) return null;
   const { repo, tag, asset } = source.github;
+  if (!tag || !asset) return null;
   const tagPath = tag.split("/").map(encodeURIComponent).join("/");
   const url = `https://github.com/${repo}/releases/download/${tagPath}/${encodeURIComponent(asset)}`;
   return { type: "URL", url: { url } };

@@ -251,11 +251,9 @@ export const en = {
   "create.link.marketplace": "Plugin of the Marketplace: {label}",
   "create.link.github": "Asset of a GitHub release: {label}",
   "create.link.noMarketplace":
-    "This names {label} of the Marketplace. Fetching from the Marketplace comes with a later version: paste the download URL, or upload the file.",
+    "This names {label} of the Marketplace, from which this installation does not fetch: paste the download URL, or upload the file.",
   "create.link.noGithub":
-    "This names the GitHub repository {label}. Choosing from its releases comes with a later version: paste the download URL of the .difypkg asset, or upload the file.",
-  "create.link.needVersion": "Which version of {label}? Write {label}@1.2.3.",
-  "create.link.needAsset": "Which file of {label}? Paste the link of the .difypkg asset of a release.",
+    "This names the GitHub repository {label}, from which this installation does not fetch: paste the download URL of the .difypkg asset, or upload the file.",
   "create.link.local":
     "This is a path on your computer, which the server cannot see. Upload the file instead.",
   "create.link.credentials":
@@ -306,6 +304,8 @@ export const en = {
   "reason.PluginNotFound": "There is no plugin at this place.",
   "reason.ChecksumMismatch": "A file is not the one that was announced: its sha256 differs.",
   "reason.InvalidPackage": "The file is no Dify plugin package, or not a safe one.",
+  "reason.AddressRefused":
+    "The address is private, or redirects to a private one, which is not allowed here.",
   "reason.DependencyConflict": "The plugin's dependencies cannot be resolved.",
   "reason.UnsupportedPlatform": "The plugin itself excludes this target.",
   "reason.NoWheelForPlatform": "A dependency has no wheel for this target.",
@@ -341,6 +341,8 @@ export const en = {
   "hint.ChecksumMismatch":
     "Check the sha256 that you gave; if it is right, the server or a proxy changed the file.",
   "hint.InvalidPackage": "Get the package again from its author.",
+  "hint.AddressRefused":
+    "Use a public address or upload the file; whoever runs dify-repack can allow it (REPACK_ALLOWED_PRIVATE_HOSTS).",
   "hint.DependencyConflict": "Correct the plugin's dependencies, or choose another version of it.",
   "hint.UnsupportedPlatform": "Choose a target that the plugin's manifest names.",
   "hint.NoWheelForPlatform": "Choose another target, or a plugin version that does not need it.",

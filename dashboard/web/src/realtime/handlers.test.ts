@@ -134,6 +134,7 @@ describe("handlers", () => {
     socket.send({});
     await vi.advanceTimersByTimeAsync(60_000);
     expect(handler).not.toHaveBeenCalled();
+    expect([vi.getTimerCount(), server.listeners]).toEqual([0, 0]);
   });
 });
 

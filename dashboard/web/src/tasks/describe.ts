@@ -49,9 +49,12 @@ function uploadName(source: Source): string | null {
 /** Where the plugin comes from, in one line. */
 export function sourceText(source: Source): string {
   if (source.marketplace) {
-    return `${source.marketplace.author}/${source.marketplace.name}@${source.marketplace.version}`;
+    const { author, name, version } = source.marketplace;
+    return `${author}/${name}${version ? `@${version}` : ""}`;
   }
-  if (source.github) return `${source.github.repo} ${source.github.tag} ${source.github.asset}`;
+  if (source.github) {
+    return [source.github.repo, source.github.tag, source.github.asset].filter(Boolean).join(" ");
+  }
   return source.url?.url ?? uploadName(source) ?? source.type;
 }
 

@@ -1,41 +1,21 @@
-"""Where plugins come from: each source brings one `.difypkg` into a folder. The next ones join `source_of`."""
+"""Plugins at a plain place: a web address, an upload to the dashboard, a file of this machine."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import quote, unquote, urlsplit
+from typing import Self
+from urllib.parse import quote, urlsplit
 
-from repack_contract.errors import RepackError, SpecError
+from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
-from repack_contract.task import Source, SourceType
 from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.ingest import authorization
 from repack_worker.report import Journal
-from repack_worker.settings import Settings
+from repack_worker.sources.base import Fetched, safe_name
 from repack_worker.threads import in_thread
 
 _HINT = "Check the address and the proxy, or download the package yourself and give the file."
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """The plugin as it came."""
-
-    path: Path
-    sha256: str
-    origin: str
-    """Where from, for people: without credentials and query."""
-
-
-class PluginSource(Protocol):
-    """One place a plugin can come from."""
-
-    async def fetch(self, folder: Path, *, fetcher: Fetcher, journal: Journal, limit: int) -> Fetched:
-        """Bring the plugin into the folder; at most `limit` bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +25,21 @@ class UrlSource:
     url: str
     sha256: str | None = None
 
+    @property
+    def label(self) -> str:
+        """The address without credentials and query, and the checksum where one is given."""
+        return without_secrets(self.url) + (f" sha256:{self.sha256}" if self.sha256 else "")
+
+    async def pinned(self, folder: Path, *, fetcher: Fetcher) -> Self:
+        """Return itself: an address is as exact as it can be."""
+        del folder, fetcher
+        return self
+
     async def fetch(self, folder: Path, *, fetcher: Fetcher, journal: Journal, limit: int) -> Fetched:
         """Download the package; resumed after a cut, checked when a sha256 was given."""
         order = Download(
             url=self.url,
-            target=folder / _file_name(urlsplit(self.url).path),
+            target=folder / safe_name(urlsplit(self.url).path),
             what="The plugin",
             limit=limit,
             sha256=self.sha256,
@@ -69,20 +59,31 @@ class UploadSource:
     ingest_url: str
     token_file: Path | None
 
+    @property
+    def label(self) -> str:
+        """The key of the upload."""
+        return f"upload {self.key}"
+
+    async def pinned(self, folder: Path, *, fetcher: Fetcher) -> Self:
+        """Return itself: an upload never changes."""
+        del folder, fetcher
+        return self
+
     async def fetch(self, folder: Path, *, fetcher: Fetcher, journal: Journal, limit: int) -> Fetched:
         """Download the upload from the dashboard."""
         order = Download(
             url=f"{self.ingest_url.rstrip('/')}/api/v1/uploads/{quote(self.key, safe='')}",
-            target=folder / _file_name(self.key),
+            target=folder / safe_name(self.key),
             what=f"The upload {self.key}",
             limit=limit,
             headers=authorization(self.token_file),
+            own=True,
             hint="Check that the dashboard runs and can be reached from the worker, then run the task again.",
             on_bytes=journal.moved,
             on_total=journal.total,
         )
         sha256 = await fetcher.download(order)
-        return Fetched(path=order.target, sha256=sha256, origin=f"upload {self.key}")
+        return Fetched(path=order.target, sha256=sha256, origin=self.label)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ class FileSource:
     """A package on this machine; of the command line only, a task cannot name one."""
 
     path: Path
+
+    @property
+    def label(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
+    async def pinned(self, folder: Path, *, fetcher: Fetcher) -> Self:
+        """Return itself."""
+        del folder, fetcher
+        return self
 
     async def fetch(self, folder: Path, *, fetcher: Fetcher, journal: Journal, limit: int) -> Fetched:
         """Copy the file, so that nobody changes it while it is worked on."""
@@ -103,31 +114,7 @@ class FileSource:
                 Reason.PACKAGE_TOO_LARGE, f"{self.path} has {size:,} bytes; at most {limit:,} are allowed."
             )
         journal.total(size)
-        copy = folder / _file_name(self.path.name)
+        copy = folder / safe_name(self.path.name)
         await in_thread(shutil.copyfile, self.path, copy)
         journal.moved(size)
         return Fetched(path=copy, sha256=await in_thread(sha256_of, copy), origin=self.path.name)
-
-
-def _file_name(path: str) -> str:
-    """Return a safe name of our own making for a file that somebody else named."""
-    name = _UNSAFE.sub("_", unquote(path.rpartition("/")[2])).strip("._")
-    return name[-100:] or "plugin.difypkg"
-
-
-def source_of(source: Source, settings: Settings) -> PluginSource:
-    """Return the source that a spec names; raise `SpecError` for one that this version does not know."""
-    match source.type, source.url, source.upload:
-        case SourceType.URL, url, _ if url:
-            return UrlSource(url=url.url, sha256=url.sha256)
-        case SourceType.UPLOAD, _, upload if upload:
-            if not settings.ingest_url:
-                raise SpecError("spec.source.upload", "there is no dashboard to fetch the upload from")
-            return UploadSource(key=upload.key, ingest_url=settings.ingest_url, token_file=settings.ingest_token_file)
-        case (SourceType.URL | SourceType.UPLOAD) as kind, _, _:
-            raise SpecError(f"spec.source.{kind.value.lower()}", "is missing")
-    raise SpecError(
-        "spec.source.type",
-        f"the source {source.type.value} comes with a later version; URL and Upload work",
-        hint="Download the package yourself and upload it, or name its URL.",
-    )
