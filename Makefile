@@ -97,6 +97,14 @@ e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cl
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py
 
+.PHONY: bench-worker
+bench-worker: setup ## Measure the worker on synthetic plugins and write docs/worker-bench.md
+	@$(BIN)/python bench/worker --write docs/worker-bench.md
+
+.PHONY: matrix
+matrix: setup ## Install every style of plugin the way of thirteen daemons and write docs/compatibility.md
+	@$(BIN)/python scripts/matrix.py --write docs/compatibility.md
+
 .PHONY: bench-realtime
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md

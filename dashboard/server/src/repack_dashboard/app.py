@@ -25,6 +25,7 @@ from repack_dashboard import (
     status,
     storage,
     tasks,
+    wheels,
 )
 from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
@@ -49,6 +50,7 @@ from repack_dashboard.settings import AuthMode, IngestAuth, Settings
 from repack_dashboard.store import Store
 from repack_dashboard.users import Everybody, KubernetesUsers, TokenUsers, Users
 from repack_dashboard.welcome import Greeting, Welcome
+from repack_dashboard.wheel_store import WheelStore
 
 API = "/api/v1"
 
@@ -87,6 +89,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         announcer=announcer,
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
+        wheels=WheelStore(settings.data_dir, max_bytes=settings.wheel_cache_bytes),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
         users=users,
@@ -208,6 +211,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         bundle.routes(services),
         storage.routes(services),
         artifacts.routes(services, guard),
+        wheels.routes(services, guard),
         ingest.routes(services, guard),
         results.routes(services, guard),
     ):

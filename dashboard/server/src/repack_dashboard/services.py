@@ -22,6 +22,7 @@ from repack_dashboard.settings import Settings
 from repack_dashboard.store import Store
 from repack_dashboard.users import Access, Users
 from repack_dashboard.welcome import Welcome
+from repack_dashboard.wheel_store import WheelStore
 from repack_kube.errors import KubeError
 
 
@@ -40,6 +41,7 @@ class Services:
     announcer: Announcer
     attempts: Attempts
     packages: Packages
+    wheels: WheelStore
     tasks: ClusterTasks
     relist: Relist
     users: Users

@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Largest package that a user may upload, in bytes; bounds what one request can take of the volume."""
     max_artifact_bytes: int = Field(default=4 * 1024**3, gt=0)
     """Largest package that a worker may hand in, in bytes."""
+    wheel_cache_bytes: int = Field(default=10 * 1024**3, ge=0)
+    """Bytes of the volume for wheels that workers share; 0 keeps none. The least recently used go first."""
     max_log_bytes: int = Field(default=256 * 1024**2, gt=0)
     """Largest whole log that a worker may hand in, in bytes."""
     retention_seconds: float = Field(default=86400.0, ge=0)
@@ -93,9 +95,9 @@ class Settings(BaseSettings):
 
     sources: list[SourceType] = Field(default_factory=lambda: list(SourceType))
     """Kinds of source that the workers of this installation can fetch; the page offers these."""
-    targets: list[Arch] = Field(default_factory=lambda: [Arch.AMD64])
+    targets: list[Arch] = Field(default_factory=lambda: [Arch.AMD64, Arch.ARM64, Arch.UNIVERSAL])
     """Targets that the workers of this installation can make; the page offers these."""
-    modes: list[Mode] = Field(default_factory=lambda: [Mode.REQUIREMENTS_ONLY])
+    modes: list[Mode] = Field(default_factory=lambda: [Mode.REQUIREMENTS_ONLY, Mode.DUAL])
     """Rewrite modes that the workers of this installation know; the page offers these."""
     default_package_index_url: str | None = None
     """Package index that the form starts with; None means the public one."""

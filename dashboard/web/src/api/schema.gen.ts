@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/artifacts/{uid}/{filename}/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Companion
+         * @description Return the report, the bill of materials or the public key that belongs to a package.
+         */
+        get: operations["download_companion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -77,6 +97,26 @@ export interface paths {
          * @description Take what a worker made. Its sha256 is announced in `X-Content-SHA256` (hex) or `Repr-Digest`.
          */
         put: operations["take_artifact"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ingest/companions/{uid}/{attempt}/{target}/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Take Companion
+         * @description Take a file that belongs to an artifact, before the artifact itself: whoever sees the one sees the others.
+         */
+        put: operations["take_companion"];
         post?: never;
         delete?: never;
         options?: never;
@@ -516,6 +556,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/wheels/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Wheel
+         * @description Return a wheel that some worker has fetched before. The worker checks its hash again.
+         */
+        get: operations["download_wheel"];
+        /**
+         * Take Wheel
+         * @description Keep a wheel for the other workers; refused when its content has another sha256.
+         */
+        put: operations["take_wheel"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -678,6 +742,12 @@ export interface components {
             version: string;
         };
         ClientMessage: components["schemas"]["Ping"] | components["schemas"]["Pong"] | components["schemas"]["Subscribe"] | components["schemas"]["Unsubscribe"] | components["schemas"]["Authenticate"];
+        /**
+         * Companion
+         * @description The files that belong to an artifact, by the end of their name.
+         * @enum {string}
+         */
+        Companion: "report.json" | "sbom.cdx.json" | "public_key.pem";
         /**
          * Condition
          * @description A fact about the task in the form that `kubectl wait` reads.
@@ -2436,6 +2506,39 @@ export interface operations {
             };
         };
     };
+    download_companion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                filename: string;
+                kind: components["schemas"]["Companion"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     config: {
         parameters: {
             query?: never;
@@ -2491,6 +2594,42 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StoredArtifact"];
                 };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_companion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                attempt: number;
+                target: components["schemas"]["Arch"];
+                kind: components["schemas"]["Companion"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description It cannot be done. */
             default: {
@@ -3264,6 +3403,70 @@ export interface operations {
             };
             /** @description The part asked for. */
             206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_wheel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_wheel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
