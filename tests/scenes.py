@@ -5,7 +5,7 @@ from typing import Any
 from builders import a_pod_object
 from fakes.marketplace import FakeMarketplace, Published
 from running_dashboard import from_worker, moment
-from staged import Stage, a_task_of, an_artifact, at
+from staged import Stage, a_task_of, an_artifact, at, uid_of
 
 MARKET = [
     Published("langgenius", "openai", ("0.2.5", "0.2.6", "0.2.7"), "OpenAI",
@@ -34,10 +34,6 @@ HISTORY = (
 REASONS = ("NoWheelForPlatform", "IndexUnreachable", "IndexUnreachable", "VerificationFailed")
 
 RUNNING, QUEUED, STARTING, FAILED, BOTH, PLANNED = 1, 2, 3, 4, 5, 6
-
-
-def uid_of(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def a_market() -> FakeMarketplace:

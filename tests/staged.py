@@ -7,6 +7,7 @@ that cannot be pulled, a week of history. Whatever is told goes the way it alway
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -42,6 +43,15 @@ class StagedApi(FakeTaskApi):
                 "1",
             )
         return await super().list(resource, scope)
+
+
+_rounds = itertools.count(1)
+_round = 0
+
+
+def uid_of(number: int) -> str:
+    """The uid of a task by its number. Each cleared stage has new ones: a uid that was deleted never comes back."""
+    return f"00000000-0000-4000-{_round:04d}-{number:012d}"
 
 
 @dataclass
@@ -80,6 +90,8 @@ class Stage:
 
     def clear(self) -> None:
         """Remove every task."""
+        global _round  # noqa: PLW0603 - one for all stages, so that no two tests share a uid
+        _round = next(_rounds)
         self.api.objects.clear()
         self.api.pods.clear()
         self.api.events.clear()
@@ -161,7 +173,7 @@ def a_task_of(
 ) -> dict[str, Any]:
     """A task as people see it: of a plugin, ended (or not) so many minutes ago."""
     author, _, short = plugin.partition("/")
-    uid = f"00000000-0000-4000-8000-{number:012d}"
+    uid = uid_of(number)
     title = name or f"{short.replace('_', '-')}-{version.replace('.', '-')}"
     ends = {"completionTime": at(minutes=minutes_ago)} if phase in {"Succeeded", "Failed", "Cancelled"} else {}
     begun = phase not in {"Pending", "Queued"}

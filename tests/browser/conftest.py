@@ -87,6 +87,7 @@ def on_stage(browser: Browser, stage: Stage, complaints: Complaints) -> Iterator
         base_url=stage.url, viewport={"width": 1280, "height": 860}, locale="en-US", accept_downloads=True
     )
     page = context.new_page()
+    page.set_default_timeout(15_000)
     watch(page, complaints)
     yield page
     context.close()

@@ -27,7 +27,7 @@ def test_a_plugin_is_found_in_the_marketplace_and_its_version_chosen_by_keyboard
     expect(search).to_be_focused()
     on_stage.keyboard.type("ollama")
     expect(on_stage.get_by_role("button", name="Tavily")).to_have_count(0)
-    plugin = on_stage.get_by_role("button", name="Ollama")
+    plugin = on_stage.get_by_role("button", name="Ollama", exact=True)
     plugin.focus()
     on_stage.keyboard.press("Enter")
     expect(plugin).to_have_attribute("aria-pressed", "true")

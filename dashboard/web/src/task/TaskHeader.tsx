@@ -28,7 +28,7 @@ export function TaskHeader({ task }: { task: TaskView }) {
         </Link>
         <h1>
           {pluginName(task)}
-          {version !== null && <span className={styles.version}>{version}</span>}
+          {version !== null && <span className={styles.version}> {version}</span>}
         </h1>
         <StatusBadge phase={phaseOf(task)} />
         {task.spec.dryRun && <span className="muted">{t("task.dryRun")}</span>}

@@ -84,14 +84,11 @@ function useRowKeys(
     const task = tasks[index];
     if (!task) return;
     scrollTo(index);
-    // The row may be drawn only now.
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() =>
-        list.current?.querySelector<HTMLElement>(`[data-uid="${CSS.escape(task.uid)}"] a`)?.focus({
-          preventScroll: true,
-        }),
-      ),
-    );
+    const link = () => list.current?.querySelector<HTMLElement>(`[data-uid="${CSS.escape(task.uid)}"] a`);
+    const drawn = link();
+    if (drawn) drawn.focus({ preventScroll: true });
+    // One that was far away is drawn only after the page has scrolled there.
+    else requestAnimationFrame(() => requestAnimationFrame(() => link()?.focus({ preventScroll: true })));
   };
   const current = () => tasks[at()];
   useShortcuts({

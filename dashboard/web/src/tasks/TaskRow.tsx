@@ -110,7 +110,7 @@ function NameLink({ task }: { task: TaskView }) {
   return (
     <Link href={taskPath(task)} className={styles.name ?? ""} title={pluginName(task)}>
       {pluginName(task)}
-      {version !== null && <span className={styles.version}>{version}</span>}
+      {version !== null && <span className={styles.version}> {version}</span>}
     </Link>
   );
 }
