@@ -308,6 +308,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operator/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Queue
+         * @description Return the first tasks of the queue: where each stands, why it waits, when it will probably start.
+         */
+        get: operations["queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/storage": {
         parameters: {
             query?: never;
@@ -900,6 +920,11 @@ export interface components {
             kind: "heartbeat";
             /** Leader */
             leader: boolean;
+            /**
+             * Queue
+             * @description The first places of the queue.
+             */
+            queue: components["schemas"]["QueuePlace"][];
             /** Queuedepth */
             queueDepth: number;
             /** Running */
@@ -1590,6 +1615,31 @@ export interface components {
              */
             kind: "progress";
             progress: components["schemas"]["Progress"];
+        };
+        /**
+         * QueuePlace
+         * @description A task that waits for a slot: where it stands, and when it will probably begin.
+         */
+        QueuePlace: {
+            /**
+             * Lastsseconds
+             * @description How long a task of this source and these targets took lately.
+             */
+            lastsSeconds?: number | null;
+            /** Position */
+            position: number;
+            /**
+             * Startsinseconds
+             * @description An estimate; None while nothing is known of durations.
+             */
+            startsInSeconds?: number | null;
+            /** Uid */
+            uid: string;
+            /**
+             * Why
+             * @description What keeps it from starting, such as `all 4 slots are in use`.
+             */
+            why: string;
         };
         /**
          * RepackageTask
@@ -2951,6 +3001,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OperatorHealth"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuePlace"][];
                 };
             };
             /** @description It cannot be done. */
