@@ -58,8 +58,8 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="write the page to this file")
     arguments, others = parser.parse_known_args()
     recorder = Recorder()
-    places = [str(ROOT / "tests"), str(ROOT / "tests" / "chaos" / "slow_faults.py")]
-    code = pytest.main(["-m", "fault", "-q", "-p", "no:randomly", "-rf", *others, *places], plugins=[recorder])
+    which = ["-m", "fault", "-o", "python_files=test_*.py slow_*.py", str(ROOT / "tests")]
+    code = pytest.main([*which, "-q", "-p", "no:randomly", "-rf", *others], plugins=[recorder])
     text = as_markdown([case for cases in recorder.cases.values() for case in cases])
     sys.stdout.write(text)
     if arguments.write:
