@@ -3,7 +3,6 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from builders import a_task_object
 from fakes.job_controller import JobController, a_result, runs
 from operator_bench import Bench
-from operator_process import OperatorProcess
 from repack_kube.client import Cluster
 from repack_kube.errors import UnavailableError
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope
@@ -162,26 +160,3 @@ async def test_17_old_objects_and_unknown_fields_still_come_to_an_end(bench: Ben
 
     await bench.phase("old", "Succeeded")
     await bench.phase("new", "Succeeded")
-
-
-@pytest.mark.fault(11, "the leader is frozen for longer than the lease, with the usual durations")
-@pytest.mark.timeout(90)
-async def test_11_another_replica_takes_over_within_20_seconds(bench: Bench, tmp_path: Path) -> None:
-    settings = {"LEADER_ELECTION": "true", "LEASE_NAMESPACE": "default"}
-    first = OperatorProcess.start(bench.api.kubeconfig_path, tmp_path / "first", **settings)
-    second = None
-    try:
-        await bench.until(lambda: asyncio.to_thread(first.leads), "a leader", seconds=30)
-        second = OperatorProcess.start(bench.api.kubeconfig_path, tmp_path / "second", **settings)
-        await bench.until(lambda: asyncio.to_thread(second.is_ready), "a follower", seconds=30)
-        first.freeze()
-        await bench.create_task("demo")
-
-        await bench.phase("demo", "Succeeded", seconds=20)
-
-        assert len(bench.player.created) == 1
-    finally:
-        first.thaw()
-        first.kill()
-        if second is not None:
-            second.kill()
