@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from e2e_cluster import HOME, RELEASE, TEAM, Cluster, Object, install, task, uninstall
+from e2e_cluster import HOME, RELEASE, TAG, TEAM, Cluster, Object, install, task, uninstall
 from helmchart import CHART
 from kubeapi import until
 
@@ -216,3 +216,36 @@ def test_a_dashboard_that_may_not_change_tasks_tells_its_user(rights_only: Clust
         assert "repackagetasks" in problem["detail"]
         assert problem["hint"]
         assert program.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("role", "verb", "resource"),
+    [(f"clusterrole/{RELEASE}-{HOME}-reviews", "create", "tokenreviews"), (DASHBOARD_ROLE, "get", "pods")],
+)
+def test_a_dashboard_that_may_not_ask_who_sends_in_says_so_to_the_sender(
+    rights_only: Cluster, tmp_path: Path, role: str, verb: str, resource: str
+):
+    rights_only.apply(sender_pod())
+    rights_only.kubectl("-n", TEAM, "wait", "--for=condition=Ready", "pod/sender", "--timeout=60s")
+    bound = ("--bound-object-kind=Pod", "--bound-object-name=sender", "--audience=dify-repack-ingest")
+    token = rights_only.kubectl("-n", TEAM, "create", "token", "default", *bound).strip()
+    with lacking(rights_only, role, verb, resource), dashboard(rights_only, tmp_path) as program:
+        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer")
+        answer = program.post("/api/v1/ingest/events", headers={"Authorization": f"Bearer {token}"}, json={})
+        assert answer.status_code == 403
+        assert f'cannot {verb} resource "{resource}"' in answer.json()["detail"]
+        assert "service account lacks this right" in answer.json()["hint"]
+        assert program.process.poll() is None
+
+
+def sender_pod() -> Object:
+    """Return a Pod that a token can be bound to."""
+    container = {
+        "name": "sender",
+        "image": f"dify-repack/worker:{TAG}",
+        "command": ["sleep", "300"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [container], "securityContext": security, "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sender"}, "spec": spec}
