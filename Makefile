@@ -97,6 +97,14 @@ e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cl
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py
 
+.PHONY: bench-worker
+bench-worker: setup ## Measure the worker on synthetic plugins and write docs/worker-bench.md
+	@$(BIN)/python bench/worker --write docs/worker-bench.md
+
+.PHONY: matrix
+matrix: setup ## Install every style of plugin the way of thirteen daemons and write docs/compatibility.md
+	@$(BIN)/python scripts/matrix.py --write docs/compatibility.md
+
 .PHONY: bench-realtime
 bench-realtime: setup ## Measure the WebSocket fan-out against a C loop and write docs/realtime-bench.md
 	@$(BIN)/python bench/realtime --write docs/realtime-bench.md
@@ -114,6 +122,18 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 .PHONY: soak
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
+
+.PHONY: bench-operator
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+
+.PHONY: chaos
+chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
+	@$(BIN)/python scripts/chaos.py --write docs/faults.md
+
+.PHONY: bench-cluster
+bench-cluster: setup e2e-images ## Measure apply → verified package on the cluster of KUBECONFIG and write docs/cluster-bench.md
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python bench/cluster.py --write docs/cluster-bench.md
 
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode

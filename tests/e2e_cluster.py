@@ -206,6 +206,7 @@ def serve_files(cluster: Cluster) -> None:
     pod = {
         "containers": [container],
         "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "files", "configMap": {"name": "files", "items": items}}],
     }

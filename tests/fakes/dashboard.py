@@ -16,6 +16,8 @@ class FakeDashboard:
     def __init__(self, port: int = 0) -> None:
         self.uploads: dict[str, bytes] = {}
         self.artifacts: dict[str, bytes] = {}
+        self.companions: dict[str, bytes] = {}
+        self.wheels: dict[str, bytes] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
@@ -57,7 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
     def do_GET(self) -> None:
-        content = self.server.ingest.uploads.get(self.path.rpartition("/")[2])
+        name = self.path.rpartition("/")[2]
+        kept = self.server.ingest.wheels if "/wheels/" in self.path else self.server.ingest.uploads
+        content = kept.get(name)
         if self._authorized():
             self._answer(200 if content is not None else 404, content or b"{}")
 
@@ -74,6 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if "/logs/" in self.path:
             ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
+            self._answer(204, b"")
+            return
+        if "/companions/" in self.path or "/wheels/" in self.path:
+            kept = ingest.wheels if "/wheels/" in self.path else ingest.companions
+            kept[self.path.rpartition("/")[2]] = body
             self._answer(204, b"")
             return
         if "/results/" in self.path:

@@ -49,14 +49,17 @@ def a_wheel(
     tag: str = "py3-none-any",
     source: str = "",
     padding: int = 0,
+    metadata: tuple[str, ...] = (),
+    files: dict[str, bytes] | None = None,
 ) -> WheelFile:
-    """Return an installable wheel with one module of its own name."""
+    """Return an installable wheel with one module of its own name; `metadata` are more lines, `files` more files."""
     module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-{version}.dist-info"
-    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
-    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *metadata]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     files = {
+        **(files or {}),
         f"{module}/__init__.py": source.encode() + b"\n",
-        f"{info}/METADATA": ("\n".join(metadata) + "\n").encode(),
+        f"{info}/METADATA": ("\n".join(lines) + "\n").encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
     }
     if padding:
@@ -111,9 +114,15 @@ class FakeIndex:
         self.wheels: dict[str, WheelFile] = {}
         self.files: dict[str, bytes] = {}
         self.seen: list[Seen] = []
+        self.needs_authorization: str | None = None
+        """The value of `Authorization` without which nobody gets an answer."""
+        self.speaks_html = False
+        """Answer with the older form of an index page (PEP 503)."""
         self._faults: list[tuple[str, Fault]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.stopping = threading.Event()
+        self.sent_bytes = 0
+        """Of files, so far."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.index = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -160,7 +169,7 @@ class FakeIndex:
         return [seen for seen in self.seen if part_of_path in seen.path]
 
     def take_fault(self, path: str) -> Fault | None:
-        with self._lock:
+        with self.lock:
             for part, fault in self._faults:
                 if part in path and fault.times > 0:
                     fault.times -= 1
@@ -180,11 +189,16 @@ class FakeIndex:
         wheels = [wheel for wheel in self.wheels.values() if wheel.name == name]
         if not wheels:
             return None
-        files = [
+        files: list[dict[str, Any]] = [
             {"filename": wheel.filename, "url": self.file_url(wheel), "size": len(wheel.content),
              "hashes": {"sha256": wheel.sha256}, "upload-time": "2026-01-01T00:00:00Z"}
             for wheel in wheels
         ]  # fmt: skip
+        if self.speaks_html:
+            links = (
+                f'<a href="{file["url"]}#sha256={file["hashes"]["sha256"]}">{file["filename"]}</a>' for file in files
+            )
+            return "text/html", f"<!DOCTYPE html><html><body>{'<br>'.join(links)}</body></html>".encode()
         versions = sorted({wheel.version for wheel in wheels})
         page = {"meta": {"api-version": "1.1"}, "name": name, "versions": versions, "files": files}
         return _JSON, json.dumps(page).encode()
@@ -211,6 +225,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.hang_up:
             self.close_connection = True
             return
+        needed = self.server.index.needs_authorization
+        if needed and self.headers.get("Authorization") != needed:
+            fault = Fault(status=401, headers={"WWW-Authenticate": 'Basic realm="tests"'})
         answer = self.server.index.answer(self.path.partition("?")[0])
         status = fault.status or (200 if answer else 404)
         kind, body = answer or ("text/plain", b"not here")
@@ -236,6 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if self.path.startswith("/packages/"):
+            with self.server.index.lock:
+                self.server.index.sent_bytes += len(body)
         self._write(body, fault)
 
     def _wanted_range(self, size: int) -> tuple[int, int] | None:

@@ -44,19 +44,33 @@ def a_package(path: Path, files: dict[str, str] | None = None) -> Path:
 
 
 def a_lock(index: FakeIndex, *wheels: WheelFile, needs: tuple[str, ...] = ()) -> str:
-    """Return a uv.lock of a project that needs the first wheel (or `needs`), with the wheels of an index."""
+    """Return a uv.lock of a project that needs the first file (or `needs`), with wheels and sources of an index."""
     wanted = needs or (wheels[0].name,)
     lines = ["version = 1", "revision = 3", 'requires-python = ">=3.11"', ""]
     lines += ["[[package]]", 'name = "tiny"', 'version = "0.0.1"', 'source = { virtual = "." }', "dependencies = ["]
     lines += [f'    {{ name = "{name}" }},' for name in wanted] + ["]", ""]
-    for wheel in wheels:
-        lines += ["[[package]]", f'name = "{wheel.name}"', f'version = "{wheel.version}"']
-        lines += [f'source = {{ registry = "{index.url}" }}', "wheels = ["]
+    for name, files in _by_name(wheels).items():
+        lines += ["[[package]]", f'name = "{name}"', f'version = "{files[0].version}"']
+        lines += [f'source = {{ registry = "{index.url}" }}']
+        lines += [f"sdist = {_file(index, file)}" for file in files if not file.filename.endswith(".whl")]
         lines += [
-            f'    {{ url = "{index.file_url(wheel)}", hash = "sha256:{wheel.sha256}", size = {len(wheel.content)} }},',
-            "]", "",
-        ]  # fmt: skip
+            "wheels = [",
+            *(f"    {_file(index, file)}," for file in files if file.filename.endswith(".whl")),
+            "]",
+            "",
+        ]
     return "\n".join(lines)
+
+
+def _by_name(files: tuple[WheelFile, ...]) -> dict[str, list[WheelFile]]:
+    found: dict[str, list[WheelFile]] = {}
+    for file in files:
+        found.setdefault(file.name, []).append(file)
+    return found
+
+
+def _file(index: FakeIndex, file: WheelFile) -> str:
+    return f'{{ url = "{index.file_url(file)}", hash = "sha256:{file.sha256}", size = {len(file.content)} }}'
 
 
 PYPROJECT = '[project]\nname = "tiny"\nversion = "0.0.1"\nrequires-python = ">=3.11"\ndependencies = ["tiny-sdk"]\n'

@@ -6,10 +6,9 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
@@ -25,7 +24,7 @@ from repack_worker.fetch import Fetcher
 from repack_worker.pipeline import named
 from repack_worker.report import Journal
 from repack_worker.settings import Settings
-from repack_worker.store import ArtifactStore, FolderStore
+from repack_worker.store import ArtifactStore, Companions, FolderStore
 from repack_worker.threads import in_thread
 
 SOME_FAILED = 5
@@ -55,11 +54,13 @@ class OneAtATime:
         self._store, self._lock = store, asyncio.Lock()
 
     async def put(
-        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+        self, package: Path, *, target: Arch, sha256: str, companions: Companions, on_bytes: Callable[[int], None]
     ) -> str:
         """Store the package and return its address."""
         async with self._lock:
-            return await self._store.put(package, target=target, sha256=sha256, report=report, on_bytes=on_bytes)
+            return await self._store.put(
+                package, target=target, sha256=sha256, companions=companions, on_bytes=on_bytes
+            )
 
     async def put_log(self, log: Path) -> None:
         """Keep no log."""

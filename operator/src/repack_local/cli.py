@@ -28,6 +28,7 @@ from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.pipeline import named
 from repack_worker.stages import input_limits
+from repack_worker.uv_versions import UvVersions
 from repack_worker.verify import Bench, verify
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -47,6 +48,8 @@ async def _verify(arguments: argparse.Namespace) -> int:
             isolation=await choose_isolation(settings.isolation),
             timeout_seconds=settings.verify_timeout_seconds,
             say=lambda line: None if arguments.quiet else print(line, file=sys.stderr),
+            depth=settings.verify,
+            versions=UvVersions(settings, [settings.index_url] if settings.index_url else []),
         )
         plugin, proof = await verify(arguments.file, bench=bench, folder=folder, limits=input_limits(settings))
     if arguments.json:

@@ -83,7 +83,7 @@ async def licences_of(work: Work, settings: Settings, *, ask: bool) -> dict[Whee
         settings: where the cache is, whose wheels state their licences.
         ask: fetch the metadata of the others from the index (PEP 658), a few kB each.
     """
-    wheels = {wheel for target in work.targets if target.plan for wheel in target.plan.wheels}
+    wheels = {wheel for target in work.live for wheel in target.wheels}
     cached = await asyncio.gather(
         *(in_thread(licence_of, settings.caches / "wheels" / wheel.sha256 / wheel.filename) for wheel in wheels)
     )

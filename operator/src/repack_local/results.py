@@ -35,9 +35,11 @@ def plan_json(result: WorkResult, work: Work | None, licences: Mapping[Wheel, st
     return result_json(result) | {
         "source": {"origin": work.fetched.origin, "sha256": work.fetched.sha256} if work.fetched else None,
         "wheels": {
-            target.arch.value: [_wheel_json(wheel, licences) for wheel in target.plan.wheels]
-            for target in work.targets
-            if target.plan
+            target.arch.value: [_wheel_json(wheel, licences) for wheel in target.wheels] for target in work.live
+        },
+        "builds": {
+            target.arch.value: sorted({source.label for plan in target.plans for source in plan.builds})
+            for target in work.live
         },
     }
 
@@ -70,14 +72,15 @@ def print_plan(result: WorkResult, work: Work, licences: Mapping[Wheel, str], *,
     """Print what would be made."""
     plugin, plan = work.the_plugin, result.plan
     print(f"{plugin.author}/{plugin.name} {plugin.version}, from {work.fetched.origin if work.fetched else '?'}")
-    for target in work.targets:
-        if target.plan is None:
-            continue
-        print(f"\n{target.plan.platform.label}, from {target.plan.origin}")
+    for target in work.live:
+        labels = " and ".join(plan.platform.label for plan in target.plans)
+        print(f"\n{labels}, from {', '.join(dict.fromkeys(plan.origin for plan in target.plans))}")
         rows = [
             (wheel.name, wheel.version, size_text(wheel.size_bytes), licences.get(wheel, "?"))
-            for wheel in target.plan.wheels
+            for wheel in target.wheels
         ]
+        sources = dict.fromkeys(source for plan in target.plans for source in plan.builds)
+        rows += [(one.name, one.version, size_text(one.size_bytes), "to be built") for one in sources]
         print_table(("package", "version", "bytes", "licence"), rows, right={2})
     if plan:
         print(

@@ -17,6 +17,7 @@ from repack_worker.ingest import IngestReporter
 from repack_worker.pipeline import named
 from repack_worker.report import Journal, Reporter
 from repack_worker.settings import Settings, load_settings
+from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import source_of
 from repack_worker.store import ArtifactStore, DashboardStore, FolderStore
 
@@ -46,6 +47,7 @@ async def work(order: WorkOrder, settings: Settings) -> WorkResult:
         reporters: list[Reporter] = [StdoutReporter()]
         store: ArtifactStore = FolderStore(settings.work_dir / "out")
         ingest: IngestReporter | None = None
+        shared: SharedCache | None = None
         if settings.ingest_url:
             client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.ingest_url, trust_env=False))
             token_file = settings.ingest_token_file
@@ -54,11 +56,12 @@ async def work(order: WorkOrder, settings: Settings) -> WorkResult:
                 client, uid=order.uid, attempt=order.attempt, token_file=token_file, attempts=settings.publish_attempts
             )
             reporters.append(ingest)
+            shared = SharedCache(client, token_file=token_file) if settings.shared_cache else None
         journal = Journal(attempt=order.attempt, reporters=reporters, log_file=log_file)
         reporting = asyncio.create_task(ingest.run()) if ingest else None
         seconds = _FLUSH_WHEN_STOPPED_SECONDS
         try:
-            result = await _attempt(order, settings, store=store, journal=journal, folder=folder)
+            result = await _attempt(order, settings, store=store, shared=shared, journal=journal, folder=folder)
             seconds = _FLUSH_SECONDS
         finally:
             journal.close()
@@ -68,15 +71,17 @@ async def work(order: WorkOrder, settings: Settings) -> WorkResult:
 
 
 async def _attempt(
-    order: WorkOrder, settings: Settings, *, store: ArtifactStore, journal: Journal, folder: Path
-) -> WorkResult:
+    order: WorkOrder, settings: Settings, *, store: ArtifactStore, shared: SharedCache | None, journal: Journal,
+    folder: Path,
+) -> WorkResult:  # fmt: skip
     """Run the attempt within the task's deadline, which the Job enforces a little later without a word."""
     deadline = order.spec.active_deadline_seconds
     try:
         source = source_of(order.spec.source, settings)
         attempt = Attempt(
-            spec=order.spec, settings=settings, source=source, store=store, journal=journal, folder=folder
-        )
+            spec=order.spec, settings=settings, source=source, store=store, journal=journal, folder=folder,
+            shared=shared,
+        )  # fmt: skip
         async with asyncio.timeout(max(deadline - 10, deadline * 0.9)) as limit:
             return await attempt.run()
     except TimeoutError as error:

@@ -14,6 +14,7 @@ from repack_worker.fetch import Fetcher
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
 from repack_worker.settings import Settings
+from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
 from repack_worker.store import ArtifactStore
@@ -31,6 +32,8 @@ class Attempt:
     store: ArtifactStore
     journal: Journal
     folder: Path
+    shared: SharedCache | None = None
+    """The dashboard's wheel cache, where there is one."""
     fetcher: Fetcher | None = None
     """Shared by several attempts, which then fetch nothing twice; one of its own when absent."""
     on_work: Callable[[Work], None] = lambda _work: None
@@ -50,6 +53,7 @@ class Attempt:
                 journal=self.journal,
                 fetcher=fetcher,
                 folder=self.folder,
+                shared=self.shared,
             )
             try:
                 await run_steps(DRY_RUN_STEPS if self.spec.dry_run else STEPS, work)
@@ -60,6 +64,14 @@ class Attempt:
                     ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
+        if any(target.failure for target in work.targets):
+            reason, message = work.failed()
+            hint = next(target.failure.hint for target in work.targets if target.failure)
+            self.journal.say(f"{reason.value}: {message}", "error")
+            return WorkResult(
+                ok=False, reason=reason.value, message=message, hint=hint, plugin=work.the_plugin.info,
+                plan=plan_status(work) if self.spec.dry_run else None, artifacts=work.artifacts,
+            )  # fmt: skip
         self.on_work(work)
         result = WorkResult(
             ok=True,

@@ -14,7 +14,6 @@ from pathlib import Path
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import VerificationMethod
-from repack_worker import seccomp
 from repack_worker.processes import ProcessTimeoutError, run
 
 _PROBE = """
@@ -26,6 +25,8 @@ except OSError as error:
     sys.exit(42)
 """
 _REFUSED = 42
+_FILTER = Path(__file__).with_name("seccomp.py")
+"""Run as a file of its own, never imported: it takes the network from the process that it runs in."""
 _DEAD_PROXY = "http://127.0.0.1:9"
 """The discard port of a host that is always there and listens to nothing."""
 
@@ -52,7 +53,7 @@ def _candidates() -> tuple[Isolation, ...]:
     return (
         Isolation(namespace, prefix=("unshare", "-n", "--")),
         Isolation(namespace, prefix=("unshare", "-rn", "--")),
-        Isolation(filtered, prefix=(sys.executable, "-I", str(Path(seccomp.__file__)))),
+        Isolation(filtered, prefix=(sys.executable, "-I", str(_FILTER))),
         Isolation(
             VerificationMethod.OFFLINE_FLAGS,
             environment={

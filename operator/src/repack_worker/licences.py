@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -9,6 +10,25 @@ _PREFIX = "License :: "
 _MAX_METADATA_BYTES = 4 << 20
 _MAX_TEXT = 80
 """Longer ones are whole licence texts, which no table holds."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What a wheel states."""
+
+    text: str = ""
+    """Empty when it states nothing."""
+    is_expression: bool = False
+    """The text is an SPDX expression (PEP 639), not only words of its author."""
+
+
+def licence_stated_by(wheel: Path) -> Licence:
+    """Return the licence of a wheel that is there."""
+    metadata = _metadata(wheel) or ""
+    expression = HeaderParser().parsestr(metadata).get("License-Expression")
+    return (
+        Licence(" ".join(expression.split()), is_expression=True) if expression else Licence(licence_in(metadata) or "")
+    )
 
 
 def licence_in(metadata: str) -> str | None:
@@ -23,10 +43,15 @@ def licence_in(metadata: str) -> str | None:
 
 def licence_of(wheel: Path) -> str | None:
     """Return the licence that a wheel states; None where there is no such file, or no readable one."""
+    metadata = _metadata(wheel)
+    return licence_in(metadata) if metadata else None
+
+
+def _metadata(wheel: Path) -> str | None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             with archive.open(name) as file:
-                return licence_in(file.read(_MAX_METADATA_BYTES).decode("utf-8", "replace"))
+                return file.read(_MAX_METADATA_BYTES).decode("utf-8", "replace")
     except (OSError, StopIteration, zipfile.BadZipFile, zlib.error, NotImplementedError):
         return None

@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.archive import invalid
-from repack_worker.plan import Plan, Wheel, choose_wheel, raise_no_wheel
+from repack_worker.plan import Plan, SourceDist, Wheel, choose, git_source
 from repack_worker.platforms import Platform
 from repack_worker.texts import read_toml
 
@@ -28,10 +28,10 @@ Package = dict[str, Any]
 
 
 def plan_from_lock(text: str, *, platform: Platform) -> Plan:
-    """Return the plan that the lock stands for; raise when it is unreadable or has no wheel for the platform."""
+    """Return the plan that the lock stands for; raise when it is unreadable or gives neither wheel nor source."""
     lock = _parse(text)
-    wheels = [_choose(package, platform) for package in _closure(lock, platform)]
-    return Plan(platform=platform, origin=LOCK, wheels=tuple(sorted(wheels, key=lambda wheel: wheel.name)))
+    chosen = [_choose(package, platform) for package in _closure(lock, platform)]
+    return Plan.of(chosen, platform=platform, origin=LOCK)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -118,14 +118,15 @@ def _find(by_name: dict[str, list[Package]], dependency: Package) -> Package:
     raise invalid(f"uv.lock names {dependency['name']!r} as a dependency and does not contain it.")
 
 
-def _choose(package: Package, platform: Platform) -> Wheel:
+def _choose(package: Package, platform: Platform) -> Wheel | SourceDist:
     name, version = str(package["name"]), str(package.get("version", ""))
     source = package.get("source", {})
     if "git" in source:
-        raise_no_wheel(f"{name} {version} (from git)", offered=set(), has_sdist=True, platform=platform)
+        return git_source(name, version, str(source["git"]))
     if local := next((kind for kind in ("path", "directory", "editable", "virtual") if kind in source), None):
         raise invalid(f"uv.lock takes {name} from a folder of its author's machine ({local} {source[local]!r}).")
-    files = package.get("wheels", [])
+    files, sdist = package.get("wheels", []), package.get("sdist")
     if "url" in source:
         files = [{"url": source["url"], **file} for file in files]
-    return choose_wheel(name, version, files=files, has_sdist="sdist" in package, platform=platform)
+        sdist = {"url": source["url"], "subdirectory": source.get("subdirectory", ""), **sdist} if sdist else None
+    return choose(name, version, files=files, sdist=sdist, platform=platform)

@@ -29,14 +29,19 @@ class Step:
 
     stage: Stage
     run: Callable[[Work], Awaitable[None]]
+    wanted: Callable[[Work], bool] | None = None
+    """Tells, once the steps before are done, whether it takes place; always when absent."""
 
 
 async def run_steps(steps: Sequence[Step], work: Work) -> None:
     """Run the steps in order; raise the first failure as a `RepackError`, after telling the journal."""
     journal = work.journal
-    journal.plan_stages([step.stage for step in steps])
-    for step in steps:
-        await _run_step(step, work, journal)
+    journal.plan_stages([step.stage for step in steps if step.wanted is None])
+    for at, step in enumerate(steps):
+        if step.wanted is None or step.wanted(work):
+            if step.wanted:
+                journal.add_stage(step.stage, before=steps[at + 1].stage)
+            await _run_step(step, work, journal)
 
 
 async def _run_step(step: Step, work: Work, journal: Journal) -> None:

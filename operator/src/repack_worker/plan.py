@@ -1,15 +1,18 @@
-"""What will be in a package: one wheel per distribution, chosen before a byte of them is downloaded."""
+"""What will be in a package: one wheel per distribution, chosen before a byte of them is downloaded.
+
+A distribution that has no fitting wheel and a source stands in the plan as something to build.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from repack_contract.errors import RepackError
+from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
 from repack_worker.platforms import Platform
 
@@ -39,32 +42,79 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class SourceDist:
+    """A distribution to build: a source archive guarded by its hash, or a commit of a git repository."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+    """Empty where only the build tells it (git)."""
+    url: str
+    sha256: str = ""
+    """Of the archive; empty for git, where the commit guards the content."""
+    size_bytes: int | None = None
+    commit: str = ""
+    subdirectory: str = ""
+    offered: tuple[str, ...] = ()
+    """Platforms that wheels exist for; where there are any, the build is a compiled one."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return f"{self.name}=={self.version}" if self.version else f"{self.name} ({self.commit or 'source'})"
+
+    @property
+    def filename(self) -> str:
+        """The archive's name."""
+        return unquote(urlsplit(self.url).path.rpartition("/")[2]) or self.name
+
+    @property
+    def compiled(self) -> bool:
+        """Tell whether what is known says that a build has parts for one CPU only."""
+        return any(not platform.endswith("-any") for platform in self.offered)
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The wheels of one target, sorted by name."""
+    """The distributions of one target, sorted by name."""
 
     platform: Platform
     origin: str
     """The file that the plan was made from."""
     wheels: tuple[Wheel, ...]
+    builds: tuple[SourceDist, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, chosen: Iterable["Wheel | SourceDist"], *, platform: Platform, origin: str) -> "Plan":
+        """Return the plan of what was chosen."""
+        ordered = sorted(chosen, key=lambda one: one.name)
+        wheels = tuple(one for one in ordered if isinstance(one, Wheel))
+        builds = tuple(one for one in ordered if isinstance(one, SourceDist))
+        return cls(platform=platform, origin=origin, wheels=wheels, builds=builds)
+
+    @property
+    def all(self) -> tuple["Wheel | SourceDist", ...]:
+        """Wheels and sources together."""
+        return (*self.wheels, *self.builds)
 
     @property
     def download_bytes(self) -> int | None:
-        """Bytes to fetch; None when the size of one wheel is unknown."""
-        sizes = [wheel.size_bytes for wheel in self.wheels]
+        """Bytes to fetch; None when the size of one file is unknown."""
+        sizes = [one.size_bytes for one in self.all]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-def choose_wheel(
-    name: str, version: str, *, files: Iterable[Mapping[str, Any]], has_sdist: bool, platform: Platform
-) -> Wheel:
-    """Return the wheel that fits the platform best; raise `NoWheelForPlatform` when none does.
+def choose(
+    name: str, version: str, *, files: Iterable[Mapping[str, Any]], sdist: Mapping[str, Any] | None, platform: Platform
+) -> Wheel | SourceDist:
+    """Return the wheel that fits the platform best, else the source; raise `NoWheelForPlatform` with neither.
 
     Args:
         name: the distribution.
         version: the one that was chosen.
         files: tables of `uv.lock` or `pylock.toml`: `url`, `hash` or `hashes`, `size`, and `name` or `filename`.
-        has_sdist: whether there is a source distribution, for the message.
+        sdist: such a table of the source distribution, where there is one.
         platform: what it must install on.
     """
     best: tuple[tuple[int, tuple[int, str]], Wheel] | None = None
@@ -85,26 +135,50 @@ def choose_wheel(
         preference = (rank, (-number, letters))
         if best is None or preference < best[0]:
             best = preference, _wheel(name, version, filename=filename, file=file)
-    if best is None:
-        raise_no_wheel(f"{name}=={version}", offered=offered, has_sdist=has_sdist, platform=platform)
-    return best[1]
+    if best:
+        return best[1]
+    if sdist is None:
+        raise_no_wheel(f"{name}=={version}", offered=offered, has_sdist=False, platform=platform)
+    return _source(name, version, sdist=sdist, offered=offered)
 
 
-def raise_no_wheel(pin: str, *, offered: set[str], has_sdist: bool, platform: Platform) -> NoReturn:
+def git_source(name: str, version: str, address: str) -> SourceDist:
+    """Return the source that a lock's git address means: `https://host/repo?rev=…&subdirectory=…#commit`."""
+    parts = urlsplit(address)
+    if parts.scheme not in {"https", "http"} or not parts.fragment:
+        raise RepackError(
+            Reason.DEPENDENCY_CONFLICT,
+            f"{name} comes from {parts.scheme or 'a local'} git repository {without_secrets(address)}; only https "
+            "with a commit can be fetched.",
+            hint="Lock the plugin with an https address of the repository.",
+        )
+    subdirectory = next(iter(parse_qs(parts.query).get("subdirectory", [])), "")
+    return SourceDist(
+        name=canonicalize_name(name),
+        version=version,
+        url=parts._replace(query="", fragment="").geturl(),
+        commit=parts.fragment,
+        subdirectory=subdirectory,
+    )
+
+
+def raise_no_wheel(pin: str, *, offered: Iterable[str], has_sdist: bool, platform: Platform, why: str = "") -> NoReturn:
     """Raise `NoWheelForPlatform` for a distribution, with what there is and what can be done."""
-    shown = sorted(offered)[:_SHOWN_PLATFORMS]
-    more = f" and {len(offered) - len(shown)} more" if len(offered) > len(shown) else ""
-    there = f"wheels exist for {', '.join(shown)}{more}" if offered else "it has no wheels at all"
-    if has_sdist and not offered:
+    names = sorted(offered)
+    shown = names[:_SHOWN_PLATFORMS]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    there = f"wheels exist for {', '.join(shown)}{more}" if names else "it has no wheels at all"
+    if has_sdist and not names:
         there = "there is only its source"
+    reason = f"; {why}" if why else ""
     raise RepackError(
         Reason.NO_WHEEL_FOR_PLATFORM,
-        f"{pin} has no wheel for {platform.label}: {there}.",
+        f"{pin} has no wheel for {platform.label}: {there}{reason}.",
         hint=(
             "Use a plugin version that needs another version of it, or put a wheel built from its source on a package "
-            "index of your own and name that in spec.packageIndex; this version of dify-repack does not build sources."
+            "index of your own and name that in spec.packageIndex."
         ),
-        details={"distribution": pin, "platforms": sorted(offered)},
+        details={"distribution": pin, "platforms": names},
     )
 
 
@@ -117,7 +191,8 @@ def _filename(file: Mapping[str, Any]) -> str:
     return str(given) if given else unquote(urlsplit(str(file.get("url", ""))).path.rpartition("/")[2])
 
 
-def _wheel(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -> Wheel:
+def _facts(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -> tuple[str, str, int | None]:
+    """Return address, sha256 and size that a lock gives for a file."""
     hashes = file.get("hashes") or {}
     sha256 = hashes.get("sha256") or str(file.get("hash", "")).removeprefix("sha256:")
     url, size = file.get("url"), file.get("size")
@@ -127,11 +202,24 @@ def _wheel(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -
             f"{name}=={version}: the lock gives no {'sha256' if url else 'address'} for {filename}.",
             hint="Use an index that publishes sha256 hashes, or lock the plugin again.",
         )
+    return str(url), sha256, int(size) if size is not None else None
+
+
+def _wheel(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -> Wheel:
+    url, sha256, size = _facts(name, version, filename=filename, file=file)
     return Wheel(
+        name=canonicalize_name(name), version=version, filename=filename, url=url, sha256=sha256, size_bytes=size
+    )
+
+
+def _source(name: str, version: str, *, sdist: Mapping[str, Any], offered: Iterable[str]) -> SourceDist:
+    url, sha256, size = _facts(name, version, filename=_filename(sdist), file=sdist)
+    return SourceDist(
         name=canonicalize_name(name),
         version=version,
-        filename=filename,
-        url=str(url),
+        url=url,
         sha256=sha256,
-        size_bytes=int(size) if size is not None else None,
+        size_bytes=size,
+        subdirectory=str(sdist.get("subdirectory", "")),
+        offered=tuple(sorted(offered)),
     )

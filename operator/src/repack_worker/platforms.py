@@ -4,15 +4,14 @@ The image is Ubuntu 24.04 with glibc 2.39 (repackaging.md 5.2). pip's single `--
 serve any current plugin: gevent, greenlet and tiktoken ship manylinux_2_24 and later only (0.1, fact 3).
 """
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-from repack_contract.errors import RepackError
-from repack_contract.reasons import Reason
-from repack_contract.task import Arch, Mode, Spec
+from repack_contract.task import Arch
 
 GLIBC_MINOR = 39
 _OLDEST_GLIBC_MINOR = 5
@@ -27,6 +26,11 @@ class Platform:
     arch: Arch
     python: str
     """Such as `3.12`."""
+
+    @classmethod
+    def here(cls, python: str) -> "Platform":
+        """Return that of the machine that runs us."""
+        return cls(arch=native_cpu() or Arch.AMD64, python=python)
 
     @property
     def machine(self) -> str:
@@ -80,18 +84,17 @@ class Platform:
         }
 
 
-def check_supported(spec: Spec) -> None:
-    """Refuse what the API knows and this version of the worker does not make yet; the one place that says so."""
-    for target in spec.targets:
-        if target.arch is not Arch.AMD64:
-            raise RepackError(
-                Reason.UNSUPPORTED_PLATFORM,
-                f"The target {target.arch.value} comes with a later version; this one makes packages for amd64.",
-                hint="Set spec.targets to [{arch: amd64}].",
-            )
-    if spec.mode is not Mode.REQUIREMENTS_ONLY:
-        raise RepackError(
-            Reason.UNSUPPORTED_PLATFORM,
-            f"The mode {spec.mode.value} comes with a later version; this one writes RequirementsOnly packages.",
-            hint="Leave spec.mode out: RequirementsOnly packages install on every version of Dify's daemon.",
-        )
+def cpus(arch: Arch) -> tuple[Arch, ...]:
+    """Return the CPUs that a target stands for: both for a universal package."""
+    return (Arch.AMD64, Arch.ARM64) if arch is Arch.UNIVERSAL else (arch,)
+
+
+def native_cpu(machine: str | None = None) -> Arch | None:
+    """Return the CPU that runs us, whose packages can be built and run here; None for one that Dify does not have."""
+    machine = machine or platform.machine()
+    return next((arch for arch, name in _MACHINES.items() if name == machine), None)
+
+
+def machines() -> dict[str, Arch]:
+    """Return our name of each CPU by the kernel's."""
+    return {name: arch for arch, name in _MACHINES.items()}

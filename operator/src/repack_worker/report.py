@@ -68,6 +68,16 @@ class Journal:
             self._stages = {stage: StageProgress(stage=stage) for stage in stages}
             self._tell()
 
+    def add_stage(self, stage: Stage, *, before: Stage) -> None:
+        """Announce a stage that turned out to be needed."""
+        with self._lock:
+            known, self._stages = self._stages, {}
+            for name, progress in known.items():
+                if name is before:
+                    self._stages[stage] = StageProgress(stage=stage)
+                self._stages[name] = progress
+            self._tell()
+
     def start(self, stage: Stage) -> None:
         """Note that a stage begins."""
         self._stage = stage

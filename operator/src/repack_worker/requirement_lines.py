@@ -14,6 +14,7 @@ from repack_worker.archive import invalid
 REQUIREMENTS = "requirements.txt"
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTIONS = re.compile(r"\s--?[a-zA-Z]")
+_ADDRESSES = ("https://", "http://", "git+https://", "git+http://")
 _HASH = re.compile(r"--hash[= ](sha(?:256|384|512):[0-9a-f]+)(?=\s|$)")
 _VARIABLE = re.compile(r"\$\{|%\w+%")
 _MAX_TEXT = 1 << 20
@@ -34,7 +35,7 @@ class Requirements:
     dropped: tuple[str, ...]
 
 
-def read_requirements(text: str) -> Requirements:
+def read_requirements(text: str, *, origin: str = REQUIREMENTS) -> Requirements:
     """Return the requirements of a requirements.txt; raise `InvalidPackage` naming the line that is none."""
     lines: list[str] = []
     dropped: list[str] = []
@@ -51,15 +52,15 @@ def read_requirements(text: str) -> Requirements:
             dropped.append(line)
         elif line.startswith("-"):
             raise invalid(
-                f"requirements.txt: the line {line[:120]!r} is an option that a plugin cannot use.",
+                f"{origin}: the line {line[:120]!r} is an option that a plugin cannot use.",
                 hint="List plain requirements: no editable installs, no further requirement or constraint files.",
             )
         else:
-            lines.append(_requirement(line))
+            lines.append(_requirement(line, origin))
     return Requirements(lines=tuple(lines), dropped=tuple(dropped))
 
 
-def _requirement(line: str) -> str:
+def _requirement(line: str, origin: str) -> str:
     """Return the line as uv shall see it: the requirement and its hashes."""
     option = _OPTIONS.search(line)
     specifier = line[: option.start()].strip() if option else line
@@ -74,11 +75,11 @@ def _requirement(line: str) -> str:
         requirement = Requirement(specifier)
     except (InvalidRequirement, RecursionError) as error:
         fault = str(error).partition("\n")[0]
-        raise invalid(f"requirements.txt: {line[:120]!r} is no requirement: {fault}.") from error
-    if requirement.url and not requirement.url.startswith(("https://", "http://")):
+        raise invalid(f"{origin}: {line[:120]!r} is no requirement: {fault}.") from error
+    if requirement.url and not requirement.url.startswith(_ADDRESSES):
         raise invalid(
-            f"requirements.txt: {line[:120]!r} does not come from an index or a web address.",
-            hint="Name a version that is on a package index; git and local files are not supported.",
+            f"{origin}: {line[:120]!r} does not come from an index or a web address.",
+            hint="Name a version on a package index, or an https address; no local files, no other protocols.",
         )
     hashes = " ".join(f"--hash={value}" for value in _HASH.findall(line))
     return f"{specifier} {hashes}".strip()

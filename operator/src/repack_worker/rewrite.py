@@ -4,42 +4,91 @@ Which file the daemon obeys depends on its version: `pyproject.toml` since 0.5.3
 pinned and hashed `requirements.txt` left, all of them do the same thing, and pip and uv check every hash again there.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from repack_contract.task import Arch
-from repack_worker.archive import Member
+from repack_worker.archive import VERIFICATION_FILE, Member
 from repack_worker.plan import Plan, Wheel
+from repack_worker.platforms import cpus
 from repack_worker.plugin import MANIFEST, Plugin
 from repack_worker.requirement_lines import REQUIREMENTS
 
 WHEELS = "wheels"
-DROPPED = frozenset(
-    {"pyproject.toml", "uv.lock", "uv.toml", ".python-version", ".verification.dify.json", REQUIREMENTS}
-)
+DROPPED = frozenset({"pyproject.toml", "uv.lock", "uv.toml", ".python-version", VERIFICATION_FILE, REQUIREMENTS})
 """What would decide the installation in place of our requirements.txt, and the signature's category, now void."""
 IGNORE_FILES = (".difyignore", ".gitignore")
 
 
-def requirements_text(plan: Plan) -> str:
+@dataclass(frozen=True)
+class Pin:
+    """One version of one distribution, with the wheels that may serve."""
+
+    name: str
+    version: str
+    sha256s: tuple[str, ...]
+    machine: str | None
+    """The only CPU it is for; None when it is for all CPUs of the package."""
+
+    @property
+    def requirement(self) -> str:
+        """As PEP 508 has it."""
+        marker = f" ; platform_machine == '{self.machine}'" if self.machine else ""
+        return f"{self.name}=={self.version}{marker}"
+
+    @property
+    def line(self) -> str:
+        """As requirements.txt has it: pip and uv then check every hash again."""
+        return " ".join([self.requirement, *(f"--hash=sha256:{sha256}" for sha256 in self.sha256s)])
+
+
+def pins(plans: Sequence[Plan]) -> tuple[Pin, ...]:
+    """Return the pins of a package: one line where its CPUs agree, one a CPU where they do not."""
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for plan in plans:
+        for wheel in plan.wheels:
+            found[wheel.name, wheel.version][plan.platform.machine] = wheel.sha256
+    return tuple(
+        Pin(
+            name=name,
+            version=version,
+            sha256s=tuple(sorted(set(hashes.values()))),
+            machine=None if len(hashes) == len(plans) else next(iter(hashes)),
+        )
+        for (name, version), hashes in sorted(found.items())
+    )
+
+
+def requirements_text(plans: Sequence[Plan]) -> str:
     """Return the requirements.txt: no index, every wheel pinned and hashed.
 
     The literal `dify-plugin==` matters: the daemon reads the file as text to learn the SDK's version (5.1).
     """
-    pins = [f"{wheel.pin} --hash=sha256:{wheel.sha256}" for wheel in plan.wheels]
+    lines = [pin.line for pin in pins(plans)]
     # uv refuses a folder that is not there, as in a package without any wheel.
-    folder = [f"--find-links ./{WHEELS}"] if pins else []
-    return "\n".join(["--no-index", *folder, *pins]) + "\n"
+    folder = [f"--find-links ./{WHEELS}"] if lines else []
+    return "\n".join(["--no-index", *folder, *lines]) + "\n"
 
 
-def rewritten(plugin: Plugin, plan: Plan, files: Mapping[Wheel, Path]) -> list[Member]:
+def rewritten(plugin: Plugin, arch: Arch, plans: Sequence[Plan], files: Mapping[Wheel, Path]) -> list[Member]:
     """Return the members of the offline package."""
-    members = [_kept(plugin, name, plan.platform.arch) for name in plugin.names if not _is_dropped(name)]
-    members.append(Member(REQUIREMENTS, requirements_text(plan).encode()))
-    members += [Member(f"{WHEELS}/{wheel.filename}", files[wheel], stored=True) for wheel in plan.wheels]
+    members = [_kept(plugin, name, arch) for name in plugin.names if not _is_dropped(name)]
+    members.append(Member(REQUIREMENTS, requirements_text(plans).encode()))
+    members += [
+        Member(f"{WHEELS}/{wheel.filename}", files[wheel], stored=True, sha256=wheel.sha256)
+        for wheel in wheels_of(plans)
+    ]
     return members
+
+
+def wheels_of(plans: Sequence[Plan]) -> tuple[Wheel, ...]:
+    """Return the wheels of all CPUs, one that serves several only once."""
+    unique = {wheel.filename: wheel for plan in plans for wheel in plan.wheels}
+    return tuple(unique[name] for name in sorted(unique))
 
 
 def kept_bytes(plugin: Plugin) -> int:
@@ -68,17 +117,19 @@ def without_wheels_rule(content: bytes) -> bytes:
 
 
 def narrowed(manifest: str, arch: Arch) -> str:
-    """Return the manifest with `meta.arch` reduced to the target, everything else as its author wrote it."""
+    """Return the manifest with `meta.arch` reduced to the target's CPUs, everything else as its author wrote it."""
+    names = [cpu.value for cpu in cpus(arch)]
     node = _arch_node(yaml.compose(manifest, Loader=yaml.SafeLoader))
-    if node is None or not node.value or [item.value for item in node.value] == [arch.value]:
+    if node is None or not node.value or sorted(item.value for item in node.value) == names:
         return manifest
     if node.flow_style:
-        start, end, text = node.start_mark.index, node.end_mark.index, f"[{arch.value}]"
+        start, end, text = node.start_mark.index, node.end_mark.index, f"[{', '.join(names)}]"
     else:  # a block's own end is where the next key starts: that of its last item is exact
-        start, end, text = node.start_mark.index, node.value[-1].end_mark.index, f"- {arch.value}"
+        start, end = node.start_mark.index, node.value[-1].end_mark.index
+        text = f"\n{' ' * node.start_mark.column}".join(f"- {name}" for name in names)
     changed = manifest[:start] + text + manifest[end:]
     expected = yaml.safe_load(manifest)
-    expected["meta"]["arch"] = [arch.value]
+    expected["meta"]["arch"] = names
     # Text was cut by position: were the result anything but the same manifest, the original is the safer one.
     return changed if yaml.safe_load(changed) == expected else manifest
 

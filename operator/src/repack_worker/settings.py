@@ -94,6 +94,22 @@ class Settings(BaseSettings):
     """Let uv download an interpreter when none of the right version is found."""
     index_url: str | None = None
     """Package index to ask where the task names none; uv's own default when absent."""
+    index_username: str | None = None
+    """User at the host of `REPACK_INDEX_URL`; sent to no other host."""
+    index_password: SecretStr | None = None
+    """Password or token that goes with it, from a Secret; better a file."""
+    index_password_file: Path | None = None
+    """File with that password, mounted from a Secret."""
+    index_netrc_file: Path | None = None
+    """netrc file with the credentials of several index hosts, mounted from a Secret."""
+    exclude_newer: str | None = None
+    """Ignore what was uploaded to the index after this date (RFC 3339); makes choosing versions repeatable."""
+    plan_cache_seconds: int = Field(default=86_400, ge=0)
+    """How long the versions chosen for a plugin without a lock are remembered; 0 asks the index each time."""
+    build_sources: bool = True
+    """Build distributions that have no wheel; runs their code without a network and without credentials."""
+    build_timeout_seconds: float = Field(default=900.0, gt=0)
+    """How long one step of such a build may take."""
 
     marketplace_url: str = "https://marketplace.dify.ai"
     """Base URL of the Marketplace; one of your own must speak the same API."""
@@ -120,6 +136,18 @@ class Settings(BaseSettings):
     """Largest plugin to accept, in bytes when unpacked."""
     max_entries: int = Field(default=100_000, ge=1)
     """Most files a plugin may have."""
+
+    marketplace_key_file: Path | None = None
+    """PEM file with the Marketplace's public key; without it the signature of a plugin is noted and not checked."""
+    signing_key_file: Path | None = None
+    """PEM file (PKCS#1) with the RSA key that signs packages, mounted from a Secret; unsigned when absent."""
+
+    cache_max_bytes: int = Field(default=20 << 30, ge=0)
+    """Size of the wheel cache; above it what was not used for longest is thrown out."""
+    cache_max_age_days: float = Field(default=90.0, gt=0)
+    """A wheel that was not used for so long is thrown out."""
+    shared_cache: bool = True
+    """Use the dashboard's wheel cache, where there is a dashboard."""
 
     connections: int = Field(default=12, ge=1, le=64)
     """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 import httpx
@@ -24,13 +24,23 @@ _FINAL_REFUSALS = {400, 401, 403, 404, 409, 413, 415, 422}
 """Answers that the same request would get again."""
 
 
+Companions = Mapping[str, bytes]
+"""The files that belong to a package, by the end of their name."""
+
+
 class ArtifactStore(Protocol):
     """A place for finished packages."""
 
     async def put(
-        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+        self,
+        package: Path,
+        *,
+        target: Arch,
+        sha256: str,
+        companions: Companions,
+        on_bytes: Callable[[int], None],
     ) -> str:
-        """Store the package and return its address."""
+        """Store the package and the files that belong to it; return its address."""
 
     async def put_log(self, log: Path) -> None:
         """Store the whole log (one JSON LogLine a line), also that of an attempt that failed."""
@@ -40,30 +50,34 @@ class ArtifactStore(Protocol):
 
 
 class FolderStore:
-    """A folder of the user's: the package, `<package>.sha256` as sha256sum writes it, `<package>.report.json`."""
+    """A folder of the user's: the package, `<package>.sha256` as sha256sum writes it, and its companions."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def put(
-        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+        self,
+        package: Path,
+        *,
+        target: Arch,
+        sha256: str,
+        companions: Companions,
+        on_bytes: Callable[[int], None],
     ) -> str:
         """Store the package atomically, last: whoever sees it sees its companions too."""
         del target
-        return await in_thread(self._put, package, sha256, report, on_bytes)
+        return await in_thread(self._put, package, sha256, companions, on_bytes)
 
-    def _put(self, package: Path, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]) -> str:
+    def _put(self, package: Path, sha256: str, companions: Companions, on_bytes: Callable[[int], None]) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
         final = self._folder / package.name
-        companions = {
-            f"{final.name}.sha256": f"{sha256}  {final.name}\n",
-            f"{final.name}.report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
-        }
-        parts = {name: self._folder / f".{name}.part" for name in (*companions, final.name)}
+        contents = {f"{final.name}.{kind}": content for kind, content in companions.items()}
+        contents[f"{final.name}.sha256"] = f"{sha256}  {final.name}\n".encode()
+        parts = {name: self._folder / f".{name}.part" for name in (*contents, final.name)}
         try:
-            for name, text in companions.items():
-                parts[name].write_text(text, "utf-8")
-            shutil.copyfile(package, parts[final.name])
+            for name, content in contents.items():
+                parts[name].write_bytes(content)
+            _link_or_copy(package, parts[final.name])
             for name, part in parts.items():
                 part.replace(self._folder / name)
         finally:
@@ -79,6 +93,15 @@ class FolderStore:
         """Keep no result: the report beside each package says it."""
 
 
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a finished file a second name; copy it where that is on another disk."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 class DashboardStore:
     """The dashboard, which alone mounts the artifact volume; waits for one that restarts."""
 
@@ -89,11 +112,19 @@ class DashboardStore:
         self._token_file, self._attempts = token_file, attempts
 
     async def put(
-        self, package: Path, *, target: Arch, sha256: str, report: Mapping[str, Any], on_bytes: Callable[[int], None]
+        self,
+        package: Path,
+        *,
+        target: Arch,
+        sha256: str,
+        companions: Companions,
+        on_bytes: Callable[[int], None],
     ) -> str:
         """Upload the package; the dashboard checks the sha256 before it shows it."""
-        del report
-        path = f"/api/v1/ingest/artifacts/{self._uid}/{self._attempt}/{target.value}/{quote(package.name)}"
+        base = f"{self._uid}/{self._attempt}/{target.value}"
+        for kind, content in companions.items():
+            await self._put_companion(f"/api/v1/ingest/companions/{base}/{kind}", content, beside=package)
+        path = f"/api/v1/ingest/artifacts/{base}/{quote(package.name)}"
         response = await self._put(path, package, headers={"X-Content-SHA256": sha256}, on_bytes=on_bytes)
         answer = response.json()
         if answer.get("sha256") != sha256:
@@ -102,6 +133,14 @@ class DashboardStore:
                 f"The dashboard stored {package.name} with sha256 {answer.get('sha256')}, sent was {sha256}.",
             )
         return str(answer["uri"])
+
+    async def _put_companion(self, path: str, content: bytes, *, beside: Path) -> None:
+        file = beside.with_name(path.rpartition("/")[2])
+        await in_thread(file.write_bytes, content)
+        try:
+            await self._put(path, file, headers={}, on_bytes=lambda _count: None)
+        finally:
+            await in_thread(file.unlink)
 
     async def put_log(self, log: Path) -> None:
         """Upload the whole log."""

@@ -1,52 +1,37 @@
 """The proof: install the package as Dify's daemon does, with the network refused, and look at what came out.
 
 Same folder layout, same command lines, same few variables as the daemon (repackaging.md 5.1, 6.2), an empty uv cache,
-and a real interpreter of the plugin's Python.
+and a real interpreter of the plugin's Python. A package for another CPU is installed for that CPU and its compiled
+files are looked at: nothing of it runs, and the record says so.
 """
 
 import asyncio
-import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 import uv
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Verification
+from repack_contract.task import Arch, Verification, VerificationMethod
 from repack_worker.archive import Limits, unpack
+from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
+from repack_worker.platforms import Platform, machines, native_cpu
 from repack_worker.plugin import Plugin, read_plugin
-from repack_worker.processes import Finished, ProcessTimeoutError, run
-from repack_worker.requirement_lines import REQUIREMENTS
+from repack_worker.rewrite import WHEELS
+from repack_worker.settings import VerifyDepth
 from repack_worker.threads import in_thread
-from repack_worker.uv_output import sentence
-
-_IMPORTS = """
-import importlib, importlib.metadata, json, sys
-failed = {}
-def attempt(name):
-    try:
-        importlib.import_module(name)
-    except BaseException as error:
-        failed[name] = f"{type(error).__name__}: {error}"[:200]
-names = [name for name in importlib.metadata.packages_distributions() if name.isidentifier() and name[0] != "_"]
-names.sort(key=lambda name: (name != "dify_plugin", name))
-for name in names:
-    attempt(name)
-print("\\n" + json.dumps({"names": names, "failed": failed}))
-"""
-_SDK = "dify_plugin"
-_SUMMARIES = ("Using CPython", "Resolved ", "Prepared ", "Installed ", "Checked ", "All installed packages")
+from repack_worker.trial import Conditions, Trial, examine
+from repack_worker.uv_versions import UvVersions, our_uv_version
 
 
 @dataclass(frozen=True)
@@ -60,166 +45,233 @@ class Bench:
     """Takes the lines of the log."""
     doing: Callable[[str], None] = lambda _what: None
     """Takes what is being done now."""
+    depth: VerifyDepth = VerifyDepth.STANDARD
+    versions: UvVersions | None = None
+    """Where older versions of uv come from; without it only the daemons of our own uv are emulated."""
+    slots: asyncio.Semaphore | None = None
+    """How many installations may run at once over all packages; as many as there are CPUs when absent."""
+
+    @property
+    def daemons(self) -> Sequence[Daemon]:
+        """The configurations whose command lines are to be run."""
+        return DAEMONS if self.depth is VerifyDepth.FULL else NEWEST
+
+
+@dataclass(frozen=True)
+class Run:
+    """One installation that passed, or one that could not be tried."""
+
+    daemon: str
+    uv: str
+    cpu: str
+    command: str
+    seconds: float
+    skipped: str = ""
+    """Why it was not run; empty when it was."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What verifying a package came to."""
+
+    plugin: Plugin
+    verification: Verification
+    runs: tuple[Run, ...]
 
 
 async def verify(package: Path, *, bench: Bench, folder: Path, limits: Limits) -> tuple[Plugin, Verification]:
-    """Return the plugin and the proof that its package installs without a network.
+    """Return the plugin and the proof that its package installs without a network; see `prove`."""
+    proof = await prove(package, bench=bench, folder=folder, limits=limits)
+    return proof.plugin, proof.verification
+
+
+async def prove(
+    package: Path, *, bench: Bench, folder: Path, limits: Limits, cpus: Sequence[Arch] | None = None
+) -> Proof:
+    """Install the package for each of its CPUs, without a network, and return what was done.
 
     Args:
         package: the finished file.
-        bench: interpreter and isolation.
+        bench: interpreter, isolation and how much is to be run.
         folder: an existing folder; everything is made in a new one below and removed again.
         limits: what the package may cost to unpack.
+        cpus: what it is made for; read from its wheels when absent.
 
     Raises:
         RepackError: `VerificationFailed`, naming what was missing; `InvalidPackage` when it cannot even be read.
     """
     base = Path(tempfile.mkdtemp(prefix="verify-", dir=folder))
     try:
-        plugin = await in_thread(_lay_out, package, base, limits)
-        message = await _Trial(plugin, bench, cache=base / "empty-uv-cache").install()
+        plugin = read_plugin(await in_thread(unpack, package, base / "unpacked", limits=limits))
+        cpus = cpus or cpus_of(plugin)
+        work = _Work(plugin, bench, base)
+        proofs = await asyncio.gather(*(work.of_cpu(cpu) for cpu in cpus))
     finally:
         await in_thread(shutil.rmtree, base, ignore_errors=True)
+    foreign = [cpu for cpu in cpus if cpu is not native_cpu()]
     proof = Verification(
-        method=bench.isolation.method, passed=True, verified_at=datetime.now(UTC), message=message[:1024]
+        method=VerificationMethod.CROSS_INSTALL if foreign else bench.isolation.method,
+        passed=True,
+        verified_at=datetime.now(UTC),
+        message=" ".join(sentence for sentence, _ in proofs)[:1024],
     )
-    return plugin, proof
+    return Proof(plugin, proof, tuple(run for _, runs in proofs for run in runs))
 
 
-def _lay_out(package: Path, base: Path, limits: Limits) -> Plugin:
-    """Unpack as the daemon does: `<base>/<author>/<name>-<version>@<checksum>`."""
-    plugin = read_plugin(unpack(package, base / "unpacked", limits=limits))
-    home = base / plugin.author / f"{plugin.name}-{plugin.version}@{plugin.checksum}"
-    home.parent.mkdir()
-    plugin.folder.rename(home)
-    return Plugin(**{**vars(plugin), "folder": home})
+async def survey(package: Path, *, bench: Bench, folder: Path, limits: Limits) -> dict[Daemon, str]:
+    """Install a package, whatever it is, the way of each daemon; return what went wrong, empty where nothing did.
 
+    For comparing packages: `prove` stops at the first daemon that cannot install one.
+    """
+    base = Path(tempfile.mkdtemp(prefix="survey-", dir=folder))
 
-class _Trial:
-    """One installation in one folder."""
-
-    def __init__(self, plugin: Plugin, bench: Bench, *, cache: Path) -> None:
-        self._plugin, self._bench, self._cache = plugin, bench, cache
-        self._path = f"{bench.interpreter.folder}:/usr/bin:/bin"
-        self._venv = plugin.folder / ".venv"
-        self._uv = uv.find_uv_bin()
-
-    async def install(self) -> str:
-        """Run the daemon's commands and the checks after them; return the sentence for the record."""
-        python = self._bench.interpreter.version
-        home = {"PATH": self._path, "HOME": str(self._cache.parent), "UV_PYTHON_DOWNLOADS": "never"}
-        await self._daemon([self._uv, "venv", ".venv", "--python", python], env=home, doing="making the environment")
-        command = self._install_command()
-        await self._daemon([self._uv, *command], env=self._environment(), doing="installing")
-        _, listed, imports = await asyncio.gather(
-            self._daemon([self._uv, "pip", "check"], env=self._environment(), doing="checking what was installed"),
-            self._daemon([self._uv, "pip", "list", "--format", "json"], env=self._environment(), doing="listing"),
-            self._daemon([self._venv / "bin" / "python", "-c", _IMPORTS], env=self._environment(), doing="importing"),
-        )
-        installed = _installed(listed)
-        self._compare(installed)
-        imported = self._imports(imports, installed)
-        method = self._bench.isolation.method.value
-        return (
-            f"{len(installed)} packages installed by `uv {' '.join(command[:2])}` on CPython {python} without a "
-            f"network ({method}, {self._bench.isolation.proof}); {imported}."
-        )
-
-    def _install_command(self) -> list[str]:
-        """Return what the newest daemon runs: pyproject.toml first, then requirements.txt (5.1)."""
-        if "pyproject.toml" in self._plugin.names:
-            frozen = ["--frozen"] if "uv.lock" in self._plugin.names else []
-            return ["sync", "--no-dev", *frozen, "-v"]
-        if REQUIREMENTS not in self._plugin.names:
-            self._fail("the package has neither requirements.txt nor pyproject.toml")
-        return ["pip", "install", "-r", REQUIREMENTS, "-vvv"]
-
-    def _environment(self) -> dict[str, str]:
-        """Return what the daemon's uv gets, and nothing else."""
-        return {"VIRTUAL_ENV": str(self._venv), "PATH": self._path, "UV_CACHE_DIR": str(self._cache)}
-
-    async def _daemon(self, command: Sequence[str | Path], *, env: Mapping[str, str], doing: str) -> Finished:
-        isolation, folder = self._bench.isolation, self._plugin.folder
-        shown = " ".join(Path(str(word)).name if at == 0 else str(word) for at, word in enumerate(command[:6]))
-        self._bench.say(f"$ {shown}" if _IMPORTS not in command else "$ python -c 'import every top-level module'")
-        self._bench.doing(f"{doing} ({isolation.method.value})")
+    async def one(daemon: Daemon) -> str:
         try:
-            finished = await run(
-                isolation.wrap(command),
-                env={**isolation.environment, **env},
-                cwd=folder,
-                timeout_seconds=self._bench.timeout_seconds,
-                on_line=self._pass_on,
-            )
-        except ProcessTimeoutError as error:
-            raise RepackError(
-                Reason.VERIFICATION_FAILED, f"Verifying {self._plugin.name}, {doing} took too long: {error}."
-            ) from error
-        if finished.code != 0:
-            self._fail(f"{doing} ended with exit code {finished.code}: {sentence(finished.lines)}")
-        return finished
+            _, run = await work.of_daemon(daemon, thorough=False)
+        except RepackError as error:
+            return error.message
+        return run.skipped
 
-    def _pass_on(self, line: str) -> None:
-        """Put uv's own summary into the log; its debug lines are read only when something fails."""
-        if line.startswith(_SUMMARIES):
-            self._bench.say(line)
+    try:
+        work = _Work(read_plugin(await in_thread(unpack, package, base / "unpacked", limits=limits)), bench, base)
+        outcomes = await asyncio.gather(*(one(daemon) for daemon in bench.daemons))
+    finally:
+        await in_thread(shutil.rmtree, base, ignore_errors=True)
+    return dict(zip(bench.daemons, outcomes, strict=True))
 
-    def _compare(self, installed: Mapping[str, str]) -> None:
-        """Raise unless what is installed is what the requirements.txt pins."""
-        pins = _pins(self._plugin)
-        missing = sorted(f"{name}=={pins[name]}" for name in pins if not _same(installed.get(name), pins[name]))
-        extra = sorted(f"{name}=={installed[name]}" for name in installed if pins and name not in pins)
-        if missing or extra:
-            self._fail(
-                f"the installed set differs from the pins: missing {missing or 'none'}, unexpected {extra or 'none'}"
-            )
 
-    def _imports(self, finished: Finished, installed: Mapping[str, str]) -> str:
-        """Return how many modules import; raise when the SDK itself does not, for then no plugin starts."""
-        answer = json.loads(finished.lines[-1])
-        names, failed = answer["names"], answer["failed"]
-        for name, error in failed.items():
-            self._bench.say(f"import {name} fails: {error}")
-        if _SDK in failed:
-            self._fail(f"import {_SDK} fails: {failed[_SDK]}")
-        if canonicalize_name(_SDK) not in installed:
-            self._bench.say("warning: the plugin does not depend on dify-plugin; Dify's daemon will not start it")
-        failing = f" (not: {', '.join(sorted(failed)[:5])})" if failed else ""
-        return f"{len(names) - len(failed)} of {len(names)} modules import{failing}"
+class _Work:
+    """The installations of one package, each in a copy of its folder."""
 
-    def _fail(self, what: str) -> NoReturn:
-        # Told of a package that nobody made for closed networks, "run it again" would be a poor advice.
-        original = "pyproject.toml" in self._plugin.names or not any(
-            name.startswith("wheels/") for name in self._plugin.names
+    def __init__(self, plugin: Plugin, bench: Bench, base: Path) -> None:
+        self._plugin, self._bench, self._base = plugin, bench, base
+        self._slots = bench.slots or asyncio.Semaphore(os.cpu_count() or 2)
+        self._conditions = Conditions(
+            bench.interpreter, bench.isolation, bench.timeout_seconds, say=bench.say, doing=bench.doing
         )
-        raise RepackError(
-            Reason.VERIFICATION_FAILED,
-            f"{self._plugin.name} {self._plugin.version} does not install without a network: {what}",
-            hint="Make an offline package of it first: dify-repack pack." if original else None,
+        self._tools = Path(uv.find_uv_bin())
+
+    async def of_cpu(self, cpu: Arch) -> tuple[str, tuple[Run, ...]]:
+        """Install for one CPU; return the sentence for the record and the runs."""
+        if cpu is not native_cpu():
+            return await self._foreign(cpu)
+        first, *others = await asyncio.gather(
+            self.of_daemon(CURRENT, thorough=True),
+            *(self.of_daemon(daemon, thorough=False) for daemon in self._bench.daemons if daemon is not CURRENT),
         )
+        runs = [first[1], *(run for _, run in others)]
+        order = {daemon.label: at for at, daemon in enumerate(DAEMONS)}
+        runs.sort(key=lambda run: order[run.daemon])
+        return f"{first[0]} {compatibility(runs)}", tuple(runs)
+
+    async def of_daemon(self, daemon: Daemon, *, thorough: bool) -> tuple[str, Run]:
+        """Install the way of one daemon; return the sentence for the record and the run."""
+        python, isolation = self._bench.interpreter.version, self._bench.isolation
+        program = await self._program(daemon)
+        if daemon.uv and program is None:
+            skipped = f"uv {daemon.uv} could not be fetched"
+            self._bench.say(f"warning: daemon {daemon.label} was not emulated: {skipped}")
+            return "", Run(daemon.label, daemon.uv, self._cpu_name(), "", 0.0, skipped=skipped)
+        async with self._slots:
+            started = time.monotonic()
+            trial = Trial(await self._laid_out(), self._conditions, daemon, uv=program, tools=self._tools)
+            installed = await trial.install()
+            imported = (
+                await examine(trial, installed) if thorough else await trial.imports(installed, all_modules=False)
+            )
+            seconds = time.monotonic() - started
+        command = _shown(trial.command())
+        message = (
+            f"{len(installed)} packages installed by `{' '.join(command.split()[:3])}` on CPython {python} without a "
+            f"network ({isolation.method.value}, {isolation.proof}); {imported}."
+        )
+        return message, Run(daemon.label, await self._version(daemon, program), self._cpu_name(), command, seconds)
+
+    async def _foreign(self, cpu: Arch) -> tuple[str, tuple[Run, ...]]:
+        """Install for a CPU that is not ours: nothing of it can run here."""
+        isolation = self._bench.isolation
+        platform = Platform(arch=cpu, python=self._bench.interpreter.version)
+        async with self._slots:
+            started = time.monotonic()
+            trial = Trial(
+                await self._laid_out(), self._conditions, CURRENT, uv=self._tools, tools=self._tools, foreign=platform
+            )
+            installed = await trial.install()
+            await trial.check()
+            count = await trial.check_machine()
+            seconds = time.monotonic() - started
+        command = _shown(trial.command())
+        message = (
+            f"{len(installed)} packages installed for {platform.label} by `{' '.join(command.split()[:3])} "
+            f"--python-platform` without a network ({isolation.method.value}), all {count} compiled files are for "
+            f"{platform.machine}; nothing of it was run."
+        )
+        return message, (Run(CURRENT.label, our_uv_version(), platform.machine, command, seconds),)
+
+    async def _program(self, daemon: Daemon) -> Path | None:
+        if daemon.uv is None:
+            return None
+        if not daemon.uv:
+            return self._tools
+        return await self._bench.versions.find(daemon.uv) if self._bench.versions else None
+
+    async def _version(self, daemon: Daemon, program: Path | None) -> str:
+        return "pip" if program is None else daemon.uv or our_uv_version()
+
+    def _cpu_name(self) -> str:
+        return Platform(arch=native_cpu() or Arch.AMD64, python=self._bench.interpreter.version).machine
+
+    async def _laid_out(self) -> Plugin:
+        """Copy the package to where a daemon unpacks it: `<base>/<author>/<name>-<version>@<checksum>`."""
+        plugin = self._plugin
+        base = Path(tempfile.mkdtemp(prefix="daemon-", dir=self._base))
+        home = base / plugin.author / f"{plugin.name}-{plugin.version}@{plugin.checksum}"
+        await in_thread(_copy_tree, plugin.folder, home)
+        return replace(plugin, folder=home)
 
 
-def _same(installed: str | None, pinned: str) -> bool:
-    """Compare versions by value: `2024.01` and `2024.1` are one."""
-    return installed is not None and Version(installed) == Version(pinned)
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder; wheels, which nothing writes to, as links to the same file."""
+
+    def copy(one: str, other: str) -> None:
+        if one.endswith(".whl"):
+            os.link(one, other)
+        else:
+            shutil.copyfile(one, other)
+
+    target.parent.mkdir(parents=True)
+    shutil.copytree(source, target, copy_function=copy)
 
 
-def _installed(listed: Finished) -> dict[str, str]:
-    table = json.loads(next(line for line in reversed(listed.lines) if line.startswith("[")))
-    return {canonicalize_name(row["name"]): row["version"] for row in table}
+def _shown(command: Sequence[str | Path]) -> str:
+    """Return a command line as people type it: the program by its name."""
+    return " ".join([Path(command[0]).name, *map(str, command[1:])])
 
 
-def _pins(plugin: Plugin) -> dict[str, str]:
-    """Return name → version of the `==` lines; empty for a package that is not pinned."""
-    if REQUIREMENTS not in plugin.names or "pyproject.toml" in plugin.names:
-        return {}
-    pins: dict[str, str] = {}
-    for line in (plugin.folder / REQUIREMENTS).read_text("utf-8").splitlines():
-        try:
-            requirement = Requirement(line.partition(" --hash")[0].strip())
-        except InvalidRequirement:
+def compatibility(runs: Sequence[Run]) -> str:
+    """Return which generations of the daemon were really emulated, and which were not."""
+    done = ", ".join(run.daemon for run in runs if not run.skipped)
+    left_out = ", ".join(run.daemon for run in runs if run.skipped)
+    return f"Command lines run: daemon {done}." + (f" Not run: {left_out}." if left_out else "")
+
+
+def cpus_of(plugin: Plugin) -> tuple[Arch, ...]:
+    """Return the CPUs that a package is made for, as its wheels say; ours when they say nothing."""
+    known = machines()
+    found: set[Arch] = set()
+    for name in plugin.names:
+        if not name.startswith(f"{WHEELS}/"):
             continue
-        exact = [specifier.version for specifier in requirement.specifier if specifier.operator == "=="]
-        if exact and (requirement.marker is None):
-            pins[canonicalize_name(requirement.name)] = exact[0]
-    return pins
+        try:
+            tags = parse_wheel_filename(name.rpartition("/")[2])[3]
+        except InvalidWheelFilename:
+            continue
+        found |= {arch for tag in tags for machine, arch in known.items() if tag.platform.endswith(machine)}
+    if not found:
+        found = {Arch(plugin.archs[0])} if len(plugin.archs) == 1 else set()
+    here = native_cpu()
+    if not found and here is None:
+        raise RepackError(
+            Reason.VERIFICATION_FAILED, "This machine's CPU is none that Dify runs on.", hint="Use amd64 or arm64."
+        )
+    return tuple(sorted(found)) or tuple(arch for arch in (here,) if arch)

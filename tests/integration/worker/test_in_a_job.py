@@ -105,7 +105,28 @@ def test_an_upload_becomes_a_verified_artifact_at_the_dashboard(tmp_path, index,
     assert artifact["uri"].endswith("offline.difypkg")
     assert artifact["verification"]["passed"] is True
     assert job.result["plugin"]["name"] == "tiny"
+    assert ingest.results == {"/api/v1/ingest/results/uid-1/2": job.result}
+    assert sorted(ingest.companions) == ["report.json", "sbom.cdx.json"]
     assert job.leftovers == []
+
+
+def test_wheels_are_shared_by_way_of_the_dashboard_and_a_wrong_one_is_fetched_again(tmp_path, index, ingest):
+    def run(name: str) -> Job:
+        (tmp_path / name).mkdir()
+        job = Job(tmp_path / name, index, ingest, source=upload(ingest, tmp_path, **files))
+        assert job.run() == 0, job.output
+        return job
+
+    files = {"pyproject.toml": PYPROJECT, "uv.lock": a_lock(index, *index.wheels.values())}
+
+    run("first")
+    [sha256] = ingest.wheels
+    asked = len(index.asked_for("/packages/"))
+    assert "0 wheels downloaded, 1 taken from the cache" in run("second").output
+    assert len(index.asked_for("/packages/")) == asked
+    ingest.wheels[sha256] = b"poison"
+    assert "1 wheels downloaded" in run("third").output
+    assert ingest.wheels[sha256] != b"poison", "the right one is handed in again"
 
 
 def test_stages_bytes_and_lines_are_told_while_they_happen_and_the_whole_log_at_the_end(tmp_path, index, ingest):

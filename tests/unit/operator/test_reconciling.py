@@ -146,6 +146,6 @@ async def test_a_task_that_is_gone_leaves_nothing_behind() -> None:
     reconciler.note(TASKS, cluster.task, deleted=True)
     await reconciler.reconcile(KEY)
 
-    assert reconciler.observed.tasks() == []
+    assert list(reconciler.observed.tasks()) == []
     assert reconciler.slots.in_use == 0
     assert reconciler.slots.waiting == 0

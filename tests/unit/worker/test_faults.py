@@ -195,11 +195,11 @@ async def test_a_web_page_in_place_of_a_package_is_recognised(tmp_path, index, p
     assert "web page" in (result.message or "")
 
 
-async def test_a_dependency_that_exists_as_source_only_says_so(tmp_path, index, pack):
+async def test_a_source_archive_that_is_none_is_named(tmp_path, index, pack):
     index.add(WheelFile("tiny_sdk-1.0.tar.gz", b"source"))
     result = await pack(a_package(tmp_path / "tiny.difypkg"))
-    assert result.reason == Reason.NO_WHEEL_FOR_PLATFORM, result.message
-    assert "tiny-sdk" in (result.message or "")
+    assert result.reason == Reason.DEPENDENCY_CONFLICT, result.message
+    assert "tiny_sdk-1.0.tar.gz is damaged" in (result.message or "")
 
 
 async def test_a_file_that_the_mirror_does_not_have_is_named(tmp_path, index, pack):

@@ -99,9 +99,11 @@ ROOT = (
         ("version = 2\npackage = []", Reason.INVALID_PACKAGE, "has version 2"),
         ('version = 1\n[[package]]\nname = "x"\n', Reason.INVALID_PACKAGE, "does not contain the plugin itself"),
         (f'{HEAD}source = {{ virtual = "." }}\ndependencies = [{{ name = "gone" }}]', Reason.INVALID_PACKAGE, "'gone'"),
-        (f'{ROOT}source = {{ git = "https://git.test/x" }}', Reason.NO_WHEEL_FOR_PLATFORM, "x 1 (from git)"),
+        (f'{ROOT}source = {{ git = "https://git.test/x" }}', Reason.DEPENDENCY_CONFLICT, "only https with a commit"),
+        (f'{ROOT}source = {{ git = "ssh://git.test/x#abc" }}', Reason.DEPENDENCY_CONFLICT, "comes from ssh git"),
         (f'{ROOT}source = {{ directory = "../x" }}', Reason.INVALID_PACKAGE, "folder of its author's machine"),
-        (f'{ROOT}source = {{ registry = "r" }}\nsdist = {{}}', Reason.NO_WHEEL_FOR_PLATFORM, "only its source"),
+        (f'{ROOT}source = {{ registry = "r" }}\nsdist = {{}}', Reason.DEPENDENCY_CONFLICT, "no sha256"),
+        (f'{ROOT}source = {{ registry = "r" }}', Reason.NO_WHEEL_FOR_PLATFORM, "no wheels at all"),
         (
             f'{ROOT}wheels = [{{ url = "http://files.test/x-1-py3-none-any.whl" }}]',
             Reason.DEPENDENCY_CONFLICT, "no sha256",

@@ -11,7 +11,6 @@ from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from repack_contract.phases import Stage
 from repack_contract.progress import StageState
-from repack_contract.task import Arch, Mode, Target
 from requirements import require
 
 
@@ -96,7 +95,7 @@ async def test_a_report_and_a_checksum_file_lie_beside_the_package(tmp_path, ind
     name = result.artifacts[0].name or ""
     report = json.loads((tmp_path / "out" / f"{name}.report.json").read_text())
     assert report["wheels"] == [
-        {"name": "tiny-sdk", "version": "1.0", "filename": sdk.filename, "sha256": sdk.sha256}
+        {"name": "tiny-sdk", "version": "1.0", "filename": sdk.filename, "sha256": sdk.sha256, "license": None}
     ]  # fmt: skip
     assert report["package"]["identity"].startswith("tester/tiny:0.0.1@")
     assert (tmp_path / "out" / f"{name}.sha256").read_text() == f"{result.artifacts[0].sha256}  {name}\n"
@@ -113,21 +112,6 @@ async def test_a_dry_run_stops_after_the_plan_and_downloads_nothing(tmp_path, in
     assert result.artifacts == []
     assert index.seen == []
     assert [stage.stage for stage in listener.states[-1].stages] == [Stage.FETCH, Stage.PLAN]
-
-
-@pytest.mark.parametrize(
-    ("spec", "reason"),
-    [
-        ({"targets": [Target(arch=Arch.ARM64)]}, "UnsupportedPlatform"),
-        ({"targets": [Target(arch=Arch.UNIVERSAL)]}, "UnsupportedPlatform"),
-        ({"mode": Mode.DUAL}, "UnsupportedPlatform"),
-    ],
-)
-async def test_what_a_later_version_brings_is_refused_in_so_many_words(tmp_path, pack, spec, reason):
-    result = await pack(a_package(tmp_path / "tiny.difypkg"), **spec)
-    assert (result.ok, result.reason) == (False, reason)
-    assert "later version" in (result.message or "")
-    assert not (tmp_path / "out").exists()
 
 
 async def test_the_files_of_a_lock_are_taken_from_the_configured_index(tmp_path, index, pack):

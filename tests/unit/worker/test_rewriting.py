@@ -1,5 +1,7 @@
 """Rewriting the plugin: what is dropped, what is changed by a hair, what stays byte for byte."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given
@@ -25,7 +27,7 @@ SDK = Wheel(
 
 
 def test_requirements_are_pinned_and_hashed_and_name_no_index():
-    text = requirements_text(Plan(platform=AMD64, origin="uv.lock", wheels=(SDK,)))
+    text = requirements_text([Plan(platform=AMD64, origin="uv.lock", wheels=(SDK,))])
     assert text == f"--no-index\n--find-links ./wheels\ndify-plugin==0.5.0 --hash=sha256:{'a' * 64}\n"
 
 
@@ -36,7 +38,9 @@ def test_what_would_lead_another_daemon_astray_is_dropped_and_the_rest_stays(tmp
     plugin = read_plugin(unpack(a_package(tmp_path / "p.difypkg", files), tmp_path / "into", limits=Limits()))
     wheel = tmp_path / "w.whl"
     wheel.write_bytes(a_wheel("dify-plugin").content)
-    members = {member.name: member for member in rewritten(plugin, Plan(AMD64, "uv.lock", (SDK,)), {SDK: wheel})}
+    members = {
+        member.name: member for member in rewritten(plugin, Arch.AMD64, [Plan(AMD64, "uv.lock", (SDK,))], {SDK: wheel})
+    }
     assert set(members) == {
         "manifest.yaml", "provider/tiny.yaml", "main.py", "README.md", ".difyignore", "requirements.txt",
         "wheels/dify_plugin-0.5.0-py3-none-any.whl",
@@ -66,6 +70,30 @@ def test_the_manifest_is_narrowed_to_the_target_and_keeps_its_author_s_writing(m
     assert narrowed(changed, Arch.AMD64) == changed
 
 
+@pytest.mark.parametrize("manifest", [MANIFEST, BLOCK.replace("    - arm64\n", "")])
+def test_a_manifest_of_a_universal_package_names_both_cpus(manifest):
+    assert yaml.safe_load(narrowed(manifest, Arch.UNIVERSAL))["meta"]["arch"] == ["amd64", "arm64"]
+
+
+def a_plan(arch: Arch, *wheels: Wheel) -> Plan:
+    return Plan(platform=Platform(arch=arch, python="3.12"), origin="uv.lock", wheels=wheels)
+
+
+def test_a_universal_package_has_both_hashes_in_a_line_and_a_marker_only_where_the_cpus_differ():
+    compiled = [replace(SDK, name="fast", filename=f"fast-{machine}.whl", sha256=letter * 64)
+                for machine, letter in (("x86_64", "b"), ("aarch64", "c"))]  # fmt: skip
+    only, older = replace(SDK, name="only", sha256="d" * 64), replace(SDK, name="split", version="1", sha256="e" * 64)
+    newer = replace(SDK, name="split", version="2", sha256="f" * 64)
+    plans = [a_plan(Arch.AMD64, SDK, compiled[0], only, older), a_plan(Arch.ARM64, SDK, compiled[1], newer)]
+    assert requirements_text(plans).splitlines()[2:] == [
+        f"dify-plugin==0.5.0 --hash=sha256:{'a' * 64}",
+        f"fast==0.5.0 --hash=sha256:{'b' * 64} --hash=sha256:{'c' * 64}",
+        f"only==0.5.0 ; platform_machine == 'x86_64' --hash=sha256:{'d' * 64}",
+        f"split==1 ; platform_machine == 'x86_64' --hash=sha256:{'e' * 64}",
+        f"split==2 ; platform_machine == 'aarch64' --hash=sha256:{'f' * 64}",
+    ]
+
+
 def test_a_manifest_without_arch_stays_as_it_is():
     manifest = MANIFEST.replace("  arch: [amd64, arm64]\n", "")
     assert narrowed(manifest, Arch.AMD64) == manifest
@@ -83,7 +111,7 @@ def test_requirement_lines_lose_their_index_and_keep_their_hashes():
 
 @pytest.mark.parametrize(
     "line",
-    ["-e .", "-r other.txt", "-c limits.txt", "./local.whl", "x @ file:///etc/passwd", "x @ git+https://git.test/x",
+    ["-e .", "-r other.txt", "-c limits.txt", "./local.whl", "x @ file:///etc/passwd", "x @ git+ssh://git.test/x",
      "not a requirement", "--config-settings a=b"],
 )  # fmt: skip
 def test_a_line_that_is_no_plain_requirement_is_refused_by_name(line):

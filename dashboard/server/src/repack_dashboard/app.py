@@ -9,7 +9,24 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from repack_dashboard import artifacts, docs, ingest, logs, openapi, problems, realtime, results, site, status, tasks
+from repack_dashboard import (
+    artifacts,
+    bundle,
+    catalog,
+    docs,
+    ingest,
+    logs,
+    openapi,
+    problems,
+    realtime,
+    results,
+    sights,
+    site,
+    status,
+    storage,
+    tasks,
+    wheels,
+)
 from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.background import running
@@ -22,6 +39,7 @@ from repack_dashboard.eventlog_redis import RedisLog, connect
 from repack_dashboard.events import Bounds
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
+from repack_dashboard.marketplace import Marketplace
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
@@ -32,6 +50,7 @@ from repack_dashboard.settings import AuthMode, IngestAuth, Settings
 from repack_dashboard.store import Store
 from repack_dashboard.users import Everybody, KubernetesUsers, TokenUsers, Users
 from repack_dashboard.welcome import Greeting, Welcome
+from repack_dashboard.wheel_store import WheelStore
 
 API = "/api/v1"
 
@@ -70,6 +89,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         announcer=announcer,
         attempts=attempts,
         packages=Packages(settings.data_dir, attempts),
+        wheels=WheelStore(settings.data_dir, max_bytes=settings.wheel_cache_bytes),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
         users=users,
@@ -82,11 +102,23 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
             seconds=settings.auth_recheck_seconds,
         ),
         senders_api=api,
+        marketplace=make_marketplace(settings),
         doors=Doors(
             in_all=settings.max_connections,
             per_address=settings.max_connections_per_address,
             per_user=settings.max_connections_per_user if settings.auth_mode is AuthMode.KUBERNETES else None,
         ),
+    )
+
+
+def make_marketplace(settings: Settings) -> Marketplace | None:
+    """Return the Marketplace that users may look around in."""
+    if settings.marketplace_url is None:
+        return None
+    return Marketplace(
+        settings.marketplace_url,
+        seconds=settings.marketplace_timeout_seconds,
+        keep_seconds=settings.marketplace_cache_seconds,
     )
 
 
@@ -140,6 +172,8 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
         async with running(services):
             yield
         services.attempts.close()
+        if services.marketplace is not None:
+            await services.marketplace.close()
 
     app = FastAPI(
         title="dify-repack",
@@ -172,7 +206,12 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         status.api_routes(services),
         tasks.routes(services),
         logs.routes(services),
+        sights.routes(services),
+        catalog.routes(services),
+        bundle.routes(services),
+        storage.routes(services),
         artifacts.routes(services, guard),
+        wheels.routes(services, guard),
         ingest.routes(services, guard),
         results.routes(services, guard),
     ):

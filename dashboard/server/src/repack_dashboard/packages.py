@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +27,14 @@ from repack_dashboard.retention import sweep
 
 _KEY = re.compile(r"([0-9a-f]{32})-[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Companion(StrEnum):
+    """The files that belong to an artifact, by the end of their name."""
+
+    REPORT = "report.json"
+    SBOM = "sbom.cdx.json"
+    PUBLIC_KEY = "public_key.pem"
 
 
 class StoredFile(BaseModel):
@@ -117,6 +126,22 @@ class Packages:
                 if found is not None and found[1].name == name:
                     return found
         return None
+
+    async def take_companion(
+        self, chunks: AsyncIterator[bytes], *, uid: str, attempt: int, target: Arch, kind: Companion, max_bytes: int
+    ) -> None:
+        """Store a file that belongs to an artifact. Raises `PackageTooLarge`, `DiskFull`."""
+        received = await receive(chunks, incoming=self._incoming, max_bytes=max_bytes)
+        try:
+            received.publish(self._attempts.folder(uid, attempt) / f"{target.value}.{kind.value}")
+        finally:
+            received.discard()
+
+    def find_companion(self, uid: str, name: str, kind: Companion) -> Path | None:
+        """Return a file that belongs to the artifact of that name."""
+        found = self.find_artifact(uid, name)
+        path = found[0].with_name(f"{found[1].key}.{kind.value}") if found else None
+        return path if path and path.is_file() else None
 
     def holds(self, uid: str, attempt: int, result: WorkResult) -> bool:
         """Tell whether every package that a result names is stored, with the checksum that it names."""

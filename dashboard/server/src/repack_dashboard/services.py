@@ -12,6 +12,7 @@ from repack_dashboard.doors import Doors
 from repack_dashboard.eventlog import EventLog, LogUnavailableError
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
+from repack_dashboard.marketplace import Marketplace
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
@@ -21,6 +22,7 @@ from repack_dashboard.settings import Settings
 from repack_dashboard.store import Store
 from repack_dashboard.users import Access, Users
 from repack_dashboard.welcome import Welcome
+from repack_dashboard.wheel_store import WheelStore
 from repack_kube.errors import KubeError
 
 
@@ -39,6 +41,7 @@ class Services:
     announcer: Announcer
     attempts: Attempts
     packages: Packages
+    wheels: WheelStore
     tasks: ClusterTasks
     relist: Relist
     users: Users
@@ -46,6 +49,8 @@ class Services:
     doors: Doors
     senders_api: IngestApi
     """Where to ask who sends in."""
+    marketplace: Marketplace | None = None
+    """None where it is switched off."""
     is_draining: bool = field(default=False)
 
     @property

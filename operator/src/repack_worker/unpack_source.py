@@ -1,0 +1,97 @@
+"""Getting at the source of a distribution: an archive laid out in a folder, or a commit fetched with git.
+
+Neither runs anything of the source. Paths out of the folder, links out of it and devices are refused (PEP 706).
+"""
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from repack_contract.errors import RepackError
+from repack_contract.reasons import Reason
+from repack_worker.plan import SourceDist
+from repack_worker.processes import Finished, ProcessTimeoutError, run
+from repack_worker.threads import in_thread
+
+_MAX_UNPACKED = 2 << 30
+_MAX_ENTRIES = 100_000
+_PROTOCOLS = ("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always")
+
+
+def unpack_archive(archive: Path, into: Path) -> Path:
+    """Lay a source archive out in a new folder and return the folder of the project."""
+    into.mkdir(parents=True)
+    try:
+        if archive.name.endswith(".zip"):
+            _unzip(archive, into)
+        else:
+            _untar(archive, into)
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        raise _damaged(archive, str(error)) from error
+    entries = list(into.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else into
+
+
+def _untar(archive: Path, into: Path) -> None:
+    total = 0
+    with tarfile.open(archive) as file:
+        for number, member in enumerate(file):
+            total += member.size
+            if number > _MAX_ENTRIES or total > _MAX_UNPACKED:
+                raise _damaged(archive, f"it unpacks to more than {_MAX_UNPACKED:,} bytes or {_MAX_ENTRIES:,} files")
+            file.extract(member, into, filter="data")
+
+
+def _unzip(archive: Path, into: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        infos = file.infolist()
+        if len(infos) > _MAX_ENTRIES or sum(info.file_size for info in infos) > _MAX_UNPACKED:
+            raise _damaged(archive, f"it unpacks to more than {_MAX_UNPACKED:,} bytes or {_MAX_ENTRIES:,} files")
+        for info in infos:
+            if ".." in Path(info.filename).parts or info.filename.startswith(("/", "\\")):
+                raise _damaged(archive, f"its entry {info.filename!r} leads out of it")
+            file.extract(info, into)
+
+
+def _damaged(archive: Path, fault: str) -> RepackError:
+    return RepackError(Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} cannot be unpacked: {fault}.")
+
+
+async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str], timeout_seconds: float) -> Path:
+    """Fetch one commit of a git repository into a new folder and return the folder of the project."""
+    git = shutil.which("git")
+    if not git:
+        raise RepackError(
+            Reason.NO_WHEEL_FOR_PLATFORM,
+            f"{source.label} comes from git, and git is not installed where the worker runs.",
+            hint="Install git there, or put a wheel of it on a package index of your own.",
+        )
+    await in_thread(into.mkdir, parents=True)
+
+    async def call(*words: str) -> Finished:
+        argv = [git, *_PROTOCOLS, "-c", "core.hooksPath=/dev/null", "-C", str(into), *words]
+        try:
+            return await run(argv, env=env, timeout_seconds=timeout_seconds)
+        except ProcessTimeoutError as error:
+            raise RepackError(Reason.DOWNLOAD_TIMEOUT, f"{source.label}: {error} ({source.url}).") from error
+
+    await call("init", "--quiet")
+    fetched = await call("fetch", "--quiet", "--depth", "1", source.url, source.commit)
+    if fetched.code != 0:  # an old server gives no single commit: take all branches and tags
+        fetched = await call("fetch", "--quiet", "--tags", source.url, "+refs/heads/*:refs/remotes/origin/*")
+    checked_out = await call("checkout", "--quiet", "--detach", source.commit)
+    if checked_out.code != 0:
+        said = " ".join((fetched if fetched.code else checked_out).output.split())[-300:]
+        raise RepackError(
+            Reason.INDEX_UNREACHABLE,
+            f"{source.label}: the commit {source.commit[:12]} could not be fetched from {source.url}: {said}",
+            hint="Check that the repository can be reached from the worker (HTTPS_PROXY) and still has the commit.",
+        )
+    folder = into / source.subdirectory
+    if not await in_thread(lambda: folder.is_dir() and folder.resolve().is_relative_to(into.resolve())):
+        raise RepackError(
+            Reason.DEPENDENCY_CONFLICT, f"{source.label}: the repository has no folder {source.subdirectory!r}."
+        )
+    return folder
