@@ -66,7 +66,8 @@ class SourceDist:
     @property
     def filename(self) -> str:
         """The archive's name."""
-        return unquote(urlsplit(self.url).path.rpartition("/")[2]) or self.name
+        named = unquote(urlsplit(self.url).path.rpartition("/")[2])
+        return named if _SAFE_FILENAME.fullmatch(named) and named.strip(".") else self.name
 
     @property
     def compiled(self) -> bool:
@@ -196,10 +197,11 @@ def _facts(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -
     hashes = file.get("hashes") or {}
     sha256 = hashes.get("sha256") or str(file.get("hash", "")).removeprefix("sha256:")
     url, size = file.get("url"), file.get("size")
-    if not _SHA256.fullmatch(str(sha256)) or not url:
+    guarded = _SHA256.fullmatch(str(sha256)) is not None
+    if not guarded or not url:
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
-            f"{name}=={version}: the lock gives no {'sha256' if url else 'address'} for {filename}.",
+            f"{name}=={version}: the lock gives no {'address' if guarded else 'sha256'} for {filename}.",
             hint="Use an index that publishes sha256 hashes, or lock the plugin again.",
         )
     return str(url), sha256, int(size) if size is not None else None

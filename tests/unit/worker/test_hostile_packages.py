@@ -25,9 +25,10 @@ from fakes.plugins import MANIFEST, PYPROJECT, a_package, plugin_files
 from repack_contract.errors import RepackError
 from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
-from repack_worker.plan import choose_wheel
+from repack_worker.plan import SourceDist, choose
 from repack_worker.platforms import Platform
 from repack_worker.texts import read_toml, read_yaml
+from repack_worker.unpack_source import fetch_commit
 
 MEMORY = 512 << 20
 SECONDS = 20
@@ -42,7 +43,7 @@ from repack_worker.lock import LOCK, plan_from_lock
 from repack_worker.platforms import Platform
 from repack_worker.plugin import read_plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
-from repack_worker.stages import _project_dependencies
+from repack_worker.wanted import from_pyproject
 memory, seconds = int(sys.argv[1]), int(sys.argv[2])
 
 def read(package, into):
@@ -52,7 +53,7 @@ def read(package, into):
     elif REQUIREMENTS in plugin.names:
         read_requirements(plugin.text_of(REQUIREMENTS))
     elif "pyproject.toml" in plugin.names:
-        _project_dependencies(plugin)
+        from_pyproject(plugin)
 
 def child(package, into):
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -260,7 +261,8 @@ LINES: dict[str, tuple[str, str]] = {
     "a place for configuration": ("option that a plugin cannot use", "--config-settings x\n"),
     "a file address": ("does not come from an index", "x @ file:///etc/passwd\n"),
     "a local path": ("is no requirement", "./wheels/x.whl\n"),
-    "git": ("does not come from an index", "x @ git+https://example.org/x.git\n"),
+    "git of this machine": ("does not come from an index", "x @ git+file:///srv/x.git\n"),
+    "git by ssh": ("does not come from an index", "x @ git+ssh://git@example.org/x.git\n"),
     "a variable of ours in an address": (
         "variable of the environment",
         "x @ https://example.org/${HTTPS_PROXY}/x.whl\n",
@@ -347,7 +349,12 @@ def test_a_lock_cannot_name_a_place_for_its_wheel(file, says):
     """The name of a wheel and its hash become a path in the cache; parse_wheel_filename alone lets these pass."""
     platform = Platform(arch=Arch.AMD64, python="3.12")
     with pytest.raises(RepackError, match=says):
-        choose_wheel("x", "1.0", files=[{"hash": "sha256:" + "0" * 64, **file}], has_sdist=False, platform=platform)
+        choose("x", "1.0", files=[{"hash": "sha256:" + "0" * 64, **file}], sdist=None, platform=platform)
+
+
+@pytest.mark.parametrize("path", ["x%2F..%2F..%2Fevil.tar.gz", "..", "", "x\\evil.tar.gz", "%00.tar.gz"])
+def test_a_lock_cannot_name_a_place_for_its_source(path):
+    assert SourceDist(name="x", version="1.0", url=f"https://e.org/{path}").filename == "x"
 
 
 def test_an_ordinary_manifest_with_anchors_is_read():
@@ -365,3 +372,11 @@ def test_this_machine_can_bound_memory_at_all():
 
 def test_a_package_of_our_builders_is_innocent(tmp_path, read):
     assert read(a_package(tmp_path / "p.difypkg"))["reason"] is None
+
+
+@pytest.mark.parametrize("commit", ["--upload-pack=touch /tmp/x", "main", "", "0" * 39])
+async def test_a_lock_cannot_give_git_an_option(tmp_path, commit):
+    source = SourceDist(name="x", version="1.0", url="https://e.org/x.git", commit=commit)
+    with pytest.raises(RepackError, match="is no commit"):
+        await fetch_commit(source, tmp_path / "x", env={}, timeout_seconds=5)
+    assert not (tmp_path / "x").exists()
