@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
@@ -19,6 +20,9 @@ from repack_worker.platforms import Platform
 _SHOWN_PLATFORMS = 8
 _SAFE_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]{1,250}", re.ASCII)
 """A lock names files, and we write them under that name: `x-1-py3-none-any.y/../../../z.whl` is a wheel to others."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.+!-]", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -65,9 +69,9 @@ class SourceDist:
 
     @property
     def filename(self) -> str:
-        """The archive's name."""
-        named = unquote(urlsplit(self.url).path.rpartition("/")[2])
-        return named if _SAFE_FILENAME.fullmatch(named) and named.strip(".") else self.name
+        """The archive's name, of harmless characters: it becomes a path."""
+        given = unquote(urlsplit(self.url).path.rpartition("/")[2])
+        return _UNSAFE.sub("_", given)[-200:].lstrip(".") or "source"
 
     @property
     def compiled(self) -> bool:
@@ -118,6 +122,7 @@ def choose(
         sdist: such a table of the source distribution, where there is one.
         platform: what it must install on.
     """
+    _check_identity(name, version)
     best: tuple[tuple[int, tuple[int, str]], Wheel] | None = None
     offered: set[str] = set()
     for file in files:
@@ -145,8 +150,10 @@ def choose(
 
 def git_source(name: str, version: str, address: str) -> SourceDist:
     """Return the source that a lock's git address means: `https://host/repo?rev=…&subdirectory=…#commit`."""
+    _check_identity(name, version or "0")
     parts = urlsplit(address)
-    if parts.scheme not in {"https", "http"} or not parts.fragment:
+    # The commit is a word of git's command line: nothing but a hash may stand there.
+    if parts.scheme not in {"https", "http"} or not _COMMIT.fullmatch(parts.fragment):
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
             f"{name} comes from {parts.scheme or 'a local'} git repository {without_secrets(address)}; only https "
@@ -161,6 +168,16 @@ def git_source(name: str, version: str, address: str) -> SourceDist:
         commit=parts.fragment,
         subdirectory=subdirectory,
     )
+
+
+def _check_identity(name: str, version: str) -> None:
+    """Refuse a name or version that is none: both become lines of requirements.txt and parts of paths."""
+    try:
+        if _NAME.fullmatch(name) and Version(version):
+            return
+    except InvalidVersion:
+        pass
+    raise RepackError(Reason.INVALID_PACKAGE, f"The lock names a distribution {name[:80]!r} {version[:80]!r}.")
 
 
 def raise_no_wheel(pin: str, *, offered: Iterable[str], has_sdist: bool, platform: Platform, why: str = "") -> NoReturn:
@@ -197,11 +214,10 @@ def _facts(name: str, version: str, *, filename: str, file: Mapping[str, Any]) -
     hashes = file.get("hashes") or {}
     sha256 = hashes.get("sha256") or str(file.get("hash", "")).removeprefix("sha256:")
     url, size = file.get("url"), file.get("size")
-    guarded = _SHA256.fullmatch(str(sha256)) is not None
-    if not guarded or not url:
+    if not _SHA256.fullmatch(str(sha256)) or not url:
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
-            f"{name}=={version}: the lock gives no {'address' if guarded else 'sha256'} for {filename}.",
+            f"{name}=={version}: the lock gives no {'sha256' if url else 'address'} for {filename}.",
             hint="Use an index that publishes sha256 hashes, or lock the plugin again.",
         )
     return str(url), sha256, int(size) if size is not None else None

@@ -1,6 +1,5 @@
 """The stage Plan: which distributions go into each package, before a byte of them is downloaded."""
 
-import re
 from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,7 +25,6 @@ from repack_worker.work import TargetWork, Work
 DAEMON_DEFAULT_BYTES = 50 << 20
 """MAX_PLUGIN_PACKAGE_SIZE of Dify's daemon unless set (repackaging.md 4.5)."""
 _PYTHON_VERSION = ".python-version"
-_ADDRESS = re.compile(r"https?://[^\s;]+")
 
 
 async def plan_targets(work: Work) -> None:
@@ -74,8 +72,6 @@ async def plan_for(work: Work, platform: Platform) -> Plan:
         )
     for source in plan.builds:
         _check_buildable(work, source, platform)
-        if source.commit:  # git fetches it by itself
-            await work.fetcher.check_address(source.url)
     return replace(plan, warnings=(*plan.warnings, *_other_python(plugin, platform)))
 
 
@@ -86,8 +82,9 @@ async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     if remembered := await in_thread(cache.get, key, wanted, platform):
         work.journal.say(f"The versions for {wanted.origin} are remembered from an earlier run")
         return remembered
-    for address in _ADDRESS.findall("\n".join((*wanted.lines, *wanted.constraints, *wanted.overrides))):
-        await work.fetcher.check_address(address)  # uv fetches it by itself
+    for line in wanted.lines:  # uv fetches them itself, so they are looked at before
+        if url := Requirement(line.partition(" --hash")[0]).url:
+            await work.fetcher.check_address(url.removeprefix("git+"))
     folder = work.folder / f"resolve-{platform.arch.value}"
     folder.mkdir(exist_ok=True)
     resolver = Resolver(

@@ -25,10 +25,9 @@ from fakes.plugins import MANIFEST, PYPROJECT, a_package, plugin_files
 from repack_contract.errors import RepackError
 from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
-from repack_worker.plan import SourceDist, choose
+from repack_worker.plan import choose, git_source
 from repack_worker.platforms import Platform
 from repack_worker.texts import read_toml, read_yaml
-from repack_worker.unpack_source import fetch_commit
 
 MEMORY = 512 << 20
 SECONDS = 20
@@ -261,8 +260,7 @@ LINES: dict[str, tuple[str, str]] = {
     "a place for configuration": ("option that a plugin cannot use", "--config-settings x\n"),
     "a file address": ("does not come from an index", "x @ file:///etc/passwd\n"),
     "a local path": ("is no requirement", "./wheels/x.whl\n"),
-    "git of this machine": ("does not come from an index", "x @ git+file:///srv/x.git\n"),
-    "git by ssh": ("does not come from an index", "x @ git+ssh://git@example.org/x.git\n"),
+    "git": ("does not come from an index", "x @ git+ssh://example.org/x.git\n"),
     "a variable of ours in an address": (
         "variable of the environment",
         "x @ https://example.org/${HTTPS_PROXY}/x.whl\n",
@@ -352,9 +350,27 @@ def test_a_lock_cannot_name_a_place_for_its_wheel(file, says):
         choose("x", "1.0", files=[{"hash": "sha256:" + "0" * 64, **file}], sdist=None, platform=platform)
 
 
-@pytest.mark.parametrize("path", ["x%2F..%2F..%2Fevil.tar.gz", "..", "", "x\\evil.tar.gz", "%00.tar.gz"])
+@pytest.mark.parametrize("name", ["x\n--index-url https://evil.test", "../x", "", "-x", "x y"])
+@pytest.mark.parametrize("version", ["1.0", "1 --hash=sha256:0", "1\n-e ."])
+def test_a_lock_cannot_write_lines_of_our_requirements(name, version):
+    platform, wheel = Platform(arch=Arch.AMD64, python="3.12"), {"url": "https://e.org/x-1.0-py3-none-any.whl"}
+    with pytest.raises(RepackError, match="The lock names a distribution"):
+        choose(name, version, files=[{"hash": "sha256:" + "0" * 64, **wheel}], sdist=None, platform=platform)
+
+
+@pytest.mark.parametrize("commit", ["--upload-pack=evil", "main", "a" * 39, "a" * 40 + " -x", "../../x"])
+def test_a_lock_cannot_write_words_of_a_git_command(commit):
+    with pytest.raises(RepackError, match="only https with a commit"):
+        git_source("x", "1.0", f"https://e.org/x#{commit}")
+
+
+@pytest.mark.parametrize("path", ["..%2F..%2Fevil.tar.gz", "%2Fetc%2Fpasswd", "", "%00", "....%2F%2F"])
 def test_a_lock_cannot_name_a_place_for_its_source(path):
-    assert SourceDist(name="x", version="1.0", url=f"https://e.org/{path}").filename == "x"
+    sdist = {"url": f"https://e.org/{path}", "hash": "sha256:" + "0" * 64}
+    source = choose("x", "1.0", files=[], sdist=sdist, platform=Platform(arch=Arch.AMD64, python="3.12"))
+    assert "/" not in source.filename
+    assert source.filename not in {"", ".", ".."}
+    assert "\0" not in source.filename
 
 
 def test_an_ordinary_manifest_with_anchors_is_read():
@@ -372,11 +388,3 @@ def test_this_machine_can_bound_memory_at_all():
 
 def test_a_package_of_our_builders_is_innocent(tmp_path, read):
     assert read(a_package(tmp_path / "p.difypkg"))["reason"] is None
-
-
-@pytest.mark.parametrize("commit", ["--upload-pack=touch /tmp/x", "main", "", "0" * 39])
-async def test_a_lock_cannot_give_git_an_option(tmp_path, commit):
-    source = SourceDist(name="x", version="1.0", url="https://e.org/x.git", commit=commit)
-    with pytest.raises(RepackError, match="is no commit"):
-        await fetch_commit(source, tmp_path / "x", env={}, timeout_seconds=5)
-    assert not (tmp_path / "x").exists()
