@@ -54,7 +54,7 @@ are emulated by their exact command lines and environment; their images were not
 
 async def run(folder: Path) -> tuple[Outcomes, str, str]:
     """Return what became of every plugin at every daemon, the isolation and the Python."""
-    settings = Settings(work_dir=folder, cache_dir=ROOT / ".local" / "matrix-cache", verify=VerifyDepth.STANDARD)
+    settings = Settings(work_dir=folder, cache_dir=ROOT / ".local" / "matrix-cache", allow_private_addresses=True)
     python, isolation = await asyncio.gather(find_interpreter("3.12", settings=settings), choose_isolation())
     bench = Bench(
         python, isolation, timeout_seconds=300, say=lambda _line: None, depth=VerifyDepth.FULL,

@@ -14,7 +14,9 @@ from repack_worker.settings import Settings
 async def main(plugin: Path, folder: Path, index: str) -> None:
     """Pack and print."""
     await asyncio.to_thread((folder / "attempt").mkdir, parents=True)
-    settings = Settings(work_dir=folder, cache_dir=folder / "cache", max_package_bytes=4 << 30)
+    settings = Settings(
+        work_dir=folder, cache_dir=folder / "cache", max_package_bytes=4 << 30, allow_private_addresses=True
+    )
     async with Fetcher(settings) as fetcher:
         await packed(plugin, folder / "attempt", settings, index=index, fetcher=fetcher)
     print(peak_memory())

@@ -97,10 +97,11 @@ class _Build:
         await self._install(requires)
         await self._install(_texts(await self._hook("requires", backend, paths)))
         self._shop.say(f"Building {self._source.label} with {backend} under {self._shop.isolation.method.value}")
-        name = await self._hook("wheel", backend, paths)
-        wheel = self._out / str(name)
-        if not await in_thread(wheel.is_file):
-            self._fail(f"its build names {name!r} as the wheel, which is not there")
+        name = str(await self._hook("wheel", backend, paths))
+        wheel = self._out / name
+        # A build could name any file of ours, or leave a link to one.
+        if wheel.parent != self._out or await in_thread(wheel.is_symlink) or not await in_thread(wheel.is_file):
+            self._fail(f"its build names {name[:120]!r} as the wheel, which is not there")
         await in_thread(self._check, wheel)
         return await in_thread(_normalised, wheel, self._base / wheel.name)
 

@@ -112,6 +112,8 @@ async def _build_one(work: Work, source: SourceDist, workshop: Workshop) -> Buil
     record = work.settings.caches / "built" / f"{key}.json"
     path = await in_thread(_remembered, record, cache)
     if path is None:
+        if source.commit:  # git fetches it itself, so its address is looked at before
+            await work.fetcher.check_address(source.url)
         made = await workshop.build(source, work.sources.get(source))
         path = await in_thread(cache.add, made)
         await in_thread(_remember, record, path)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
@@ -19,6 +20,9 @@ from repack_worker.platforms import Platform
 _SHOWN_PLATFORMS = 8
 _SAFE_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]{1,250}", re.ASCII)
 """A lock names files, and we write them under that name: `x-1-py3-none-any.y/../../../z.whl` is a wheel to others."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.+!-]", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -65,8 +69,9 @@ class SourceDist:
 
     @property
     def filename(self) -> str:
-        """The archive's name."""
-        return unquote(urlsplit(self.url).path.rpartition("/")[2]) or self.name
+        """The archive's name, of harmless characters: it becomes a path."""
+        given = unquote(urlsplit(self.url).path.rpartition("/")[2])
+        return _UNSAFE.sub("_", given)[-200:].lstrip(".") or "source"
 
     @property
     def compiled(self) -> bool:
@@ -117,6 +122,7 @@ def choose(
         sdist: such a table of the source distribution, where there is one.
         platform: what it must install on.
     """
+    _check_identity(name, version)
     best: tuple[tuple[int, tuple[int, str]], Wheel] | None = None
     offered: set[str] = set()
     for file in files:
@@ -144,8 +150,10 @@ def choose(
 
 def git_source(name: str, version: str, address: str) -> SourceDist:
     """Return the source that a lock's git address means: `https://host/repo?rev=…&subdirectory=…#commit`."""
+    _check_identity(name, version or "0")
     parts = urlsplit(address)
-    if parts.scheme not in {"https", "http"} or not parts.fragment:
+    # The commit is a word of git's command line: nothing but a hash may stand there.
+    if parts.scheme not in {"https", "http"} or not _COMMIT.fullmatch(parts.fragment):
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
             f"{name} comes from {parts.scheme or 'a local'} git repository {without_secrets(address)}; only https "
@@ -160,6 +168,16 @@ def git_source(name: str, version: str, address: str) -> SourceDist:
         commit=parts.fragment,
         subdirectory=subdirectory,
     )
+
+
+def _check_identity(name: str, version: str) -> None:
+    """Refuse a name or version that is none: both become lines of requirements.txt and parts of paths."""
+    try:
+        if _NAME.fullmatch(name) and Version(version):
+            return
+    except InvalidVersion:
+        pass
+    raise RepackError(Reason.INVALID_PACKAGE, f"The lock names a distribution {name[:80]!r} {version[:80]!r}.")
 
 
 def raise_no_wheel(pin: str, *, offered: Iterable[str], has_sdist: bool, platform: Platform, why: str = "") -> NoReturn:

@@ -29,6 +29,8 @@ from repack_worker.index_access import IndexAccess
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _LARGEST_PAGE = 256 << 20
+_SAFE_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!-]{1,250}", re.ASCII)
+"""Names become paths: a file of another name is none."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ async def files_of(
     text = page.read_text("utf-8", "replace")
     page.unlink()
     try:
-        return tuple(_from_json(json.loads(text), url) if text.lstrip().startswith("{") else _from_html(text, url))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        read = _from_json(json.loads(text), url) if text.lstrip().startswith("{") else _from_html(text, url)
+        return tuple(file for file in read if _SAFE_FILENAME.fullmatch(file.filename))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RepackError(
             Reason.INDEX_UNREACHABLE, f"The index page of {name} cannot be understood: {error}."
         ) from error

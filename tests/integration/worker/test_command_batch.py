@@ -139,7 +139,7 @@ def test_a_signal_in_the_middle_of_a_list_keeps_what_is_made_and_nothing_else(tm
     assert process.returncode == 130, err
     assert command.leftovers == []
     assert sorted(path.name.rpartition("offline")[2] for path in (tmp_path / "out").iterdir()) == sorted(
-        [LEDGER, ".difypkg", ".difypkg.report.json", ".difypkg.sha256"]
+        [LEDGER, ".difypkg", ".difypkg.report.json", ".difypkg.sbom.cdx.json", ".difypkg.sha256"]
     )
     (tmp_path / "plugins.txt").write_text("one.difypkg\ntwo.difypkg\n")
     assert "1 made, 1 there before" in command.run(*words(sites))[1]

@@ -248,3 +248,13 @@ async def test_a_url_source_is_held_to_the_same_rules(tmp_path, settings, index,
     result = await pack(tmp_path, source=UrlSource(index.add_file("x.difypkg", b"")), settings=settings)
     assert result.reason == Reason.ADDRESS_REFUSED
     assert result.hint
+
+
+@pytest.mark.parametrize("protocol", ["", "git+"])
+async def test_an_address_in_the_requirements_does_not_lead_inside(tmp_path, settings, index, pack, protocol):
+    named = settings.model_copy(update={"index_url": None})
+    address = f"{protocol}{index.base}/x-1.0-py3-none-any.whl"
+    files = plugin_files(requirements=f"x @ {address}\n")
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files), settings=named, package_index=None)
+    assert result.reason == Reason.ADDRESS_REFUSED
+    assert index.seen == []

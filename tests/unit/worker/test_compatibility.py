@@ -11,7 +11,7 @@ import uv
 
 from repack_contract.task import Mode
 from repack_worker.archive import Limits
-from repack_worker.daemons import DAEMONS
+from repack_worker.daemons import DAEMONS, MIRROR
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.settings import VerifyDepth
@@ -63,3 +63,43 @@ async def test_no_current_daemon_installs_the_plugin_as_it_was(tmp_path, index, 
     faults = await outcomes(a_styled_plugin("lock", index, tmp_path), settings, tmp_path, VerifyDepth.STANDARD)
     assert len(faults) == 2
     assert all(faults.values())
+
+
+async def test_a_generation_whose_uv_cannot_be_fetched_is_named_as_not_run(tmp_path, index, pack, settings):
+    full = settings.model_copy(update={"verify": VerifyDepth.FULL})
+    result = await pack(a_styled_plugin("lock", index, tmp_path), settings=full)
+    assert result.ok, result.message
+    message = result.artifacts[0].verification.message
+    assert "Command lines run: daemon 0.0.3, 0.6.10, 0.6.10 +mirror." in message
+    assert "Not run: 0.0.4, 0.1.3, 0.3.0 +mirror, 0.5.2, 0.5.3," in message
+
+
+UV = Path("/usr/local/bin/uv")
+LINES = {
+    ("0.0.3", False): ".venv/bin/pip install -r requirements.txt",
+    ("0.0.4", False): f"{UV} pip install -r requirements.txt -vvv",
+    ("0.3.0", True): f"{UV} pip install -i {MIRROR} -r requirements.txt -vvv",
+    ("0.5.2", False): f"{UV} pip install -r requirements.txt -vvv",
+    ("0.5.3", False): f"{UV} sync --no-dev -v",
+    ("0.5.3", True): f"{UV} sync --no-dev -i {MIRROR} -v",
+    ("0.5.4", False): f"{UV} sync --no-dev -v --offline",
+    ("0.5.6", False): f"{UV} sync --no-dev --frozen -v",
+    ("0.5.9", False): f"{UV} sync --no-dev -v",
+    ("0.6.1", True): f"{UV} sync --no-dev --frozen -i {MIRROR} -v",
+    ("0.6.10", False): f"{UV} sync --no-dev --frozen -v",
+    ("0.6.10", True): f"{UV} pip install -i {MIRROR} -r requirements.txt -vvv",
+}
+"""Written off from the daemon's sources (repackaging.md 5.1), for a plugin that has all three files."""
+
+
+@pytest.mark.parametrize("daemon", DAEMONS, ids=lambda daemon: daemon.label)
+def test_the_command_lines_are_those_of_the_daemon(daemon):
+    names = ["pyproject.toml", "uv.lock", "requirements.txt"]
+    command = daemon.install_command(None if daemon.uv is None else UV, names)
+    assert command is not None
+    if (daemon.version, daemon.mirror) in LINES:
+        assert " ".join(map(str, command)) == LINES[daemon.version, daemon.mirror]
+    pinned = daemon.install_command(None if daemon.uv is None else UV, ["requirements.txt"])
+    assert pinned is not None
+    assert "sync" not in pinned, "a package without pyproject.toml is installed from its requirements by all"
+    assert daemon.install_command(UV, ["main.py"]) is None

@@ -25,7 +25,7 @@ from fakes.plugins import MANIFEST, PYPROJECT, a_package, plugin_files
 from repack_contract.errors import RepackError
 from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
-from repack_worker.plan import choose_wheel
+from repack_worker.plan import choose, git_source
 from repack_worker.platforms import Platform
 from repack_worker.texts import read_toml, read_yaml
 
@@ -42,7 +42,7 @@ from repack_worker.lock import LOCK, plan_from_lock
 from repack_worker.platforms import Platform
 from repack_worker.plugin import read_plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
-from repack_worker.stages import _project_dependencies
+from repack_worker.wanted import from_pyproject
 memory, seconds = int(sys.argv[1]), int(sys.argv[2])
 
 def read(package, into):
@@ -52,7 +52,7 @@ def read(package, into):
     elif REQUIREMENTS in plugin.names:
         read_requirements(plugin.text_of(REQUIREMENTS))
     elif "pyproject.toml" in plugin.names:
-        _project_dependencies(plugin)
+        from_pyproject(plugin)
 
 def child(package, into):
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -260,7 +260,7 @@ LINES: dict[str, tuple[str, str]] = {
     "a place for configuration": ("option that a plugin cannot use", "--config-settings x\n"),
     "a file address": ("does not come from an index", "x @ file:///etc/passwd\n"),
     "a local path": ("is no requirement", "./wheels/x.whl\n"),
-    "git": ("does not come from an index", "x @ git+https://example.org/x.git\n"),
+    "git": ("does not come from an index", "x @ git+ssh://example.org/x.git\n"),
     "a variable of ours in an address": (
         "variable of the environment",
         "x @ https://example.org/${HTTPS_PROXY}/x.whl\n",
@@ -347,7 +347,30 @@ def test_a_lock_cannot_name_a_place_for_its_wheel(file, says):
     """The name of a wheel and its hash become a path in the cache; parse_wheel_filename alone lets these pass."""
     platform = Platform(arch=Arch.AMD64, python="3.12")
     with pytest.raises(RepackError, match=says):
-        choose_wheel("x", "1.0", files=[{"hash": "sha256:" + "0" * 64, **file}], has_sdist=False, platform=platform)
+        choose("x", "1.0", files=[{"hash": "sha256:" + "0" * 64, **file}], sdist=None, platform=platform)
+
+
+@pytest.mark.parametrize("name", ["x\n--index-url https://evil.test", "../x", "", "-x", "x y"])
+@pytest.mark.parametrize("version", ["1.0", "1 --hash=sha256:0", "1\n-e ."])
+def test_a_lock_cannot_write_lines_of_our_requirements(name, version):
+    platform, wheel = Platform(arch=Arch.AMD64, python="3.12"), {"url": "https://e.org/x-1.0-py3-none-any.whl"}
+    with pytest.raises(RepackError, match="The lock names a distribution"):
+        choose(name, version, files=[{"hash": "sha256:" + "0" * 64, **wheel}], sdist=None, platform=platform)
+
+
+@pytest.mark.parametrize("commit", ["--upload-pack=evil", "main", "a" * 39, "a" * 40 + " -x", "../../x"])
+def test_a_lock_cannot_write_words_of_a_git_command(commit):
+    with pytest.raises(RepackError, match="only https with a commit"):
+        git_source("x", "1.0", f"https://e.org/x#{commit}")
+
+
+@pytest.mark.parametrize("path", ["..%2F..%2Fevil.tar.gz", "%2Fetc%2Fpasswd", "", "%00", "....%2F%2F"])
+def test_a_lock_cannot_name_a_place_for_its_source(path):
+    sdist = {"url": f"https://e.org/{path}", "hash": "sha256:" + "0" * 64}
+    source = choose("x", "1.0", files=[], sdist=sdist, platform=Platform(arch=Arch.AMD64, python="3.12"))
+    assert "/" not in source.filename
+    assert source.filename not in {"", ".", ".."}
+    assert "\0" not in source.filename
 
 
 def test_an_ordinary_manifest_with_anchors_is_read():

@@ -102,7 +102,7 @@ ROOT = (
         (f'{ROOT}source = {{ git = "https://git.test/x" }}', Reason.DEPENDENCY_CONFLICT, "only https with a commit"),
         (f'{ROOT}source = {{ git = "ssh://git.test/x#abc" }}', Reason.DEPENDENCY_CONFLICT, "comes from ssh git"),
         (f'{ROOT}source = {{ directory = "../x" }}', Reason.INVALID_PACKAGE, "folder of its author's machine"),
-        (f'{ROOT}source = {{ registry = "r" }}\nsdist = {{}}', Reason.DEPENDENCY_CONFLICT, "no sha256"),
+        (f'{ROOT}source = {{ registry = "r" }}\nsdist = {{}}', Reason.DEPENDENCY_CONFLICT, "no address"),
         (f'{ROOT}source = {{ registry = "r" }}', Reason.NO_WHEEL_FOR_PLATFORM, "no wheels at all"),
         (
             f'{ROOT}wheels = [{{ url = "http://files.test/x-1-py3-none-any.whl" }}]',
