@@ -1,6 +1,7 @@
 """Distributions without a wheel: built from source, by somebody's code, without a network and without secrets."""
 
 import json
+import os
 import platform
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from repack_contract.phases import Stage
 from repack_contract.progress import StageState
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Target
+from repack_worker import landlock
 from repack_worker.elf import compiled_files, machine_of
 from requirements import require, require_command
 from styles import served
@@ -111,6 +113,13 @@ try:
     seen["network"] = "reached"
 except OSError as error:
     seen["network"] = f"refused: {error}"
+seen["files"] = []
+for path in PATHS:
+    try:
+        open(path, "rb").close()
+        seen["files"].append(path)
+    except OSError:
+        pass
 files[f"{module}/seen.json"] = json.dumps(seen).encode()
 """
 
@@ -119,7 +128,9 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     monkeypatch.setenv("REPACK_INDEX_PASSWORD", "hush-hush")
     monkeypatch.setenv("SOME_TOKEN", "hush-hush")
     port = index.base.rpartition(":")[2]
-    package = locked(tmp_path, index, an_sdist("tiny-sdk", body=SPY.replace("PORT", port)))
+    paths = [str(tmp_path / "password"), "/proc/1/environ", f"/proc/{os.getpid()}/environ", __file__]
+    body = SPY.replace("PORT", port).replace("PATHS", repr(paths))
+    package = locked(tmp_path, index, an_sdist("tiny-sdk", body=body))
     secret = {"index_url": index.url, "index_username": "me", "index_password_file": tmp_path / "password"}
     (tmp_path / "password").write_text("hush-hush\n")
     result = await pack(package, settings=settings.model_copy(update=secret))
@@ -127,6 +138,8 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     seen = json.loads(content(result, "tiny_sdk/seen.json"))
     assert seen["network"].startswith("refused")
     assert "hush-hush" not in json.dumps(seen)
+    require(landlock.version(), "keeping files from a build needs a kernel with Landlock (Linux 5.13)")
+    assert seen["files"] == []
     assert not [name for name in seen["environment"] if name.startswith(("REPACK", "NETRC", "UV_INDEX", "SOME"))]
 
 
