@@ -123,7 +123,6 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
-<<<<<<< HEAD
 .PHONY: bench-operator
 bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
 	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
@@ -135,11 +134,10 @@ chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (wi
 .PHONY: bench-cluster
 bench-cluster: setup e2e-images ## Measure apply → verified package on the cluster of KUBECONFIG and write docs/cluster-bench.md
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python bench/cluster.py --write docs/cluster-bench.md
-=======
+
 .PHONY: bench-page
 bench-page: setup ## Measure first paint, long tasks and scrolling in Chromium and write docs/page-bench.md
 	@$(BIN)/python bench/page.py --write docs/page-bench.md
->>>>>>> a76fd8f (Take pictures of every page in every look; measure the page through the DevTools protocol)
 
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
