@@ -135,6 +135,10 @@ chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (wi
 bench-cluster: setup e2e-images ## Measure apply → verified package on the cluster of KUBECONFIG and write docs/cluster-bench.md
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python bench/cluster.py --write docs/cluster-bench.md
 
+.PHONY: bench-page
+bench-page: setup ## Measure first paint, long tasks and scrolling in Chromium and write docs/page-bench.md
+	@$(BIN)/python bench/page.py --write docs/page-bench.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py
