@@ -27,7 +27,7 @@ _KOPF_LOG_LEVELS = {
     "kopf.activities": logging.WARNING,
     "kopf._core.reactor.running": logging.ERROR,  # warns at each start that a thread gets no signals, as is meant
 }
-_GOODBYE_SECONDS = 0.1
+_GOODBYE_SECONDS = 0.25
 """Time for TLS connections to be closed on both sides before their event loop ends."""
 _SERVED = ((TASKS, (GROUP, VERSION, PLURAL)), (JOBS, ("batch", "v1", "jobs")), (PODS, ("", "v1", "pods")))
 
