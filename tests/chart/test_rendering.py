@@ -103,7 +103,7 @@ def test_workers_get_proxy_index_credentials_and_certificates():
         "HTTPS_PROXY": "http://proxy.example.com:3128",
         "NO_PROXY": ".svc,.cluster.local,localhost,127.0.0.1",
         "REPACK_CONNECTIONS": "8",
-        "REPACK_INDEX_URL": "https://pypi.example.com/simple",
+        "REPACK_INDEX_URL": "https://index.example.com/simple",
     }
     assert json.loads(given["REPACK_OPERATOR_WORKER_ENV_FROM_SECRETS"]) == ["index-credentials"]
     assert given["REPACK_OPERATOR_WORKER_CA_CONFIG_MAP"] == "company-ca"
