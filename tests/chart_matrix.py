@@ -17,6 +17,8 @@ MATRIX: dict[str, Values] = {
         "worker": {
             "indexUrl": "https://index.example.com/simple",
             "envFromSecrets": ["index-credentials"],
+            "signingKey": {"name": "signing-key"},
+            "netrc": {"name": "index-logins", "key": "logins"},
             "caBundle": {"configMap": "company-ca"},
             "proxy": {"https": "http://proxy.example.com:3128"},
             "env": {"REPACK_CONNECTIONS": "8"},
