@@ -15,8 +15,10 @@ MATRIX: dict[str, Values] = {
             "worker": {"repository": "dify-repack/worker-build", "tag": "1.2.3"},
         },
         "worker": {
-            "indexUrl": "https://pypi.example.com/simple",
+            "indexUrl": "https://index.example.com/simple",
             "envFromSecrets": ["index-credentials"],
+            "signingKey": {"name": "signing-key"},
+            "netrc": {"name": "index-logins", "key": "logins"},
             "caBundle": {"configMap": "company-ca"},
             "proxy": {"https": "http://proxy.example.com:3128"},
             "env": {"REPACK_CONNECTIONS": "8"},

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from chartgen.base import KubeList, KubeObject, Name, Namespace, Pod, RenderMode, Texts, Values
+from chartgen.base import KubeList, KubeObject, Name, Namespace, ObjectKey, Pod, RenderMode, Texts, Values
 from chartgen.dashboard import Dashboard
 
 
@@ -121,6 +121,10 @@ class Worker(Values):
     password, `HTTPS_PROXY` with one, `REPACK_GITHUB_TOKEN`."""
     index_url: str = ""
     """Package index for tasks that name none; the public one when empty."""
+    signing_key: ObjectKey = ObjectKey(key="private.pem")
+    """Secret, in the namespaces of the tasks, with the RSA key that signs packages; unsigned without."""
+    netrc: ObjectKey = ObjectKey(key="netrc")
+    """Secret, in the namespaces of the tasks, with a netrc file: credentials of package indexes."""
     allowed_private_hosts: list[str] = []
     """Names, addresses and networks that may be private (`REPACK_ALLOWED_PRIVATE_HOSTS`); that of `indexUrl` may."""
     ca_bundle: CaBundle = CaBundle()

@@ -103,8 +103,11 @@ def test_workers_get_proxy_index_credentials_and_certificates():
         "HTTPS_PROXY": "http://proxy.example.com:3128",
         "NO_PROXY": ".svc,.cluster.local,localhost,127.0.0.1",
         "REPACK_CONNECTIONS": "8",
-        "REPACK_INDEX_URL": "https://pypi.example.com/simple",
+        "REPACK_INDEX_NETRC_FILE": "/etc/dify-repack/secrets/index-logins/logins",
+        "REPACK_INDEX_URL": "https://index.example.com/simple",
+        "REPACK_SIGNING_KEY_FILE": "/etc/dify-repack/secrets/signing-key/private.pem",
     }
+    assert json.loads(given["REPACK_OPERATOR_WORKER_MOUNTED_SECRETS"]) == ["signing-key", "index-logins"]
     assert json.loads(given["REPACK_OPERATOR_WORKER_ENV_FROM_SECRETS"]) == ["index-credentials"]
     assert given["REPACK_OPERATOR_WORKER_CA_CONFIG_MAP"] == "company-ca"
 

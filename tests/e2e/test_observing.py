@@ -12,7 +12,7 @@ import pytest
 import yaml
 from playwright.sync_api import expect, sync_playwright
 
-from e2e_cluster import FILES, HOME, RELEASE, Cluster, install, metric, refused_calls, task, uninstall
+from e2e_cluster import HOME, RELEASE, Cluster, install, metric, refused_calls, served_files, task, uninstall
 from helmchart import CHART
 from kubeapi import until
 from requirements import chromium, require_command
@@ -113,6 +113,8 @@ def test_nothing_that_the_operator_asks_is_refused(watched: Cluster):
 
 @pytest.mark.browser
 def test_a_browser_makes_a_package_through_the_service(watched: Cluster, tmp_path: Path):
+    plugin = tmp_path / "good.difypkg"
+    plugin.write_bytes(served_files()["good.difypkg"])
     with (
         watched.forward(f"svc/{RELEASE}-dashboard", "http") as url,
         sync_playwright() as playwright,
@@ -120,10 +122,9 @@ def test_a_browser_makes_a_package_through_the_service(watched: Cluster, tmp_pat
     ):
         page = browser.new_page(locale="en-US")
         page.goto(f"{url}/new")
-        page.get_by_label("Token").fill(watched.token())
+        page.get_by_role("textbox", name="Token").fill(watched.token())
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_text("Paste a link").click()
-        page.get_by_role("textbox", name="Link").fill(f"{FILES}/good.difypkg")
+        page.locator("input[type=file]").first.set_input_files(plugin)
         page.get_by_role("button", name="Repackage", exact=True).click()
         page.wait_for_url(f"**/tasks/{HOME}/**")
         expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=90_000)

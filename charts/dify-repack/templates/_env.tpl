@@ -20,6 +20,10 @@
 {{- with .Values.images.pullSecrets }}{{ $_ := set $env "REPACK_OPERATOR_WORKER_IMAGE_PULL_SECRETS" (toJson .) }}{{ end }}
 {{- with $worker.serviceAccountName }}{{ $_ := set $env "REPACK_OPERATOR_WORKER_SERVICE_ACCOUNT" . }}{{ end }}
 {{- with $worker.envFromSecrets }}{{ $_ := set $env "REPACK_OPERATOR_WORKER_ENV_FROM_SECRETS" (toJson .) }}{{ end }}
+{{- $mounted := list }}
+{{- with $worker.signingKey.name }}{{ $mounted = append $mounted . }}{{ end }}
+{{- with $worker.netrc.name }}{{ $mounted = append $mounted . }}{{ end }}
+{{- with $mounted }}{{ $_ := set $env "REPACK_OPERATOR_WORKER_MOUNTED_SECRETS" (uniq . | toJson) }}{{ end }}
 {{- with $worker.caBundle.configMap }}
 {{- $_ := set $env "REPACK_OPERATOR_WORKER_CA_CONFIG_MAP" . }}
 {{- $_ := set $env "REPACK_OPERATOR_WORKER_CA_KEY" $worker.caBundle.key }}
@@ -47,6 +51,12 @@
 {{- $worker := .Values.worker }}
 {{- $env := dict }}
 {{- with $worker.indexUrl }}{{ $_ := set $env "REPACK_INDEX_URL" . }}{{ end }}
+{{- with $worker.signingKey }}
+{{- if .name }}{{ $_ := set $env "REPACK_SIGNING_KEY_FILE" (printf "/etc/dify-repack/secrets/%s/%s" .name .key) }}{{ end }}
+{{- end }}
+{{- with $worker.netrc }}
+{{- if .name }}{{ $_ := set $env "REPACK_INDEX_NETRC_FILE" (printf "/etc/dify-repack/secrets/%s/%s" .name .key) }}{{ end }}
+{{- end }}
 {{- with $worker.allowedPrivateHosts }}{{ $_ := set $env "REPACK_ALLOWED_PRIVATE_HOSTS" (toJson .) }}{{ end }}
 {{- with $worker.proxy.http }}{{ $_ := set $env "HTTP_PROXY" . }}{{ end }}
 {{- with $worker.proxy.https }}{{ $_ := set $env "HTTPS_PROXY" . }}{{ end }}

@@ -25,6 +25,7 @@ WORK_DIR = "/work"
 TOKEN_DIR = "/var/run/secrets/dify-repack"  # noqa: S105 - a folder
 TOKEN_FILE = f"{TOKEN_DIR}/token"
 CA_DIR = "/etc/dify-repack/ca"
+SECRETS_DIR = "/etc/dify-repack/secrets"
 _TOKEN_SECONDS = 3600
 _GRACE_SECONDS = 30
 """After SIGTERM: time for the worker to send its last lines."""
@@ -194,6 +195,9 @@ def _volumes(settings: Settings, profile: Profile) -> tuple[list[dict[str, Any]]
         token = {"audience": INGEST_AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": "token"}
         volumes.append({"name": "ingest-token", "projected": {"sources": [{"serviceAccountToken": token}]}})
         mounts.append({"name": "ingest-token", "mountPath": TOKEN_DIR, "readOnly": True})
+    for number, name in enumerate(settings.worker_mounted_secrets):
+        volumes.append({"name": f"secret-{number}", "secret": {"secretName": name}})
+        mounts.append({"name": f"secret-{number}", "mountPath": f"{SECRETS_DIR}/{name}", "readOnly": True})
     if settings.worker_ca_config_map:
         volumes.append({"name": "ca", "configMap": {"name": settings.worker_ca_config_map}})
         mounts.append({"name": "ca", "mountPath": CA_DIR, "readOnly": True})

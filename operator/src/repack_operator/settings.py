@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     worker_env_from_secrets: list[str] = Field(default_factory=list)
     """Names of Secrets in the task's namespace whose keys become further environment of the workers, such as
     `REPACK_INDEX_URL` or `HTTPS_PROXY` with a password."""
+    worker_mounted_secrets: list[str] = Field(default_factory=list)
+    """Names of Secrets in the task's namespace that are mounted at `/etc/dify-repack/secrets/<name>`, such as a signing
+    key; `worker_env` names the files in them."""
     worker_ca_config_map: str | None = None
     """ConfigMap in the task's namespace with the certificates that workers trust, in place of the image's own."""
     worker_ca_key: str = "ca.crt"

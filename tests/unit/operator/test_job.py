@@ -109,3 +109,11 @@ def test_secrets_and_certificates_of_the_namespace_reach_the_worker() -> None:
     assert {"name": "SSL_CERT_FILE", "value": "/etc/dify-repack/ca/all.pem"} in container["env"]
     assert {"name": "ca", "mountPath": "/etc/dify-repack/ca", "readOnly": True} in container["volumeMounts"]
     assert {"name": "ca", "configMap": {"name": "ca"}} in pod["volumes"]
+
+
+def test_secrets_with_files_are_mounted_by_their_names() -> None:
+    pod = pod_of(the_job(Settings(worker_mounted_secrets=["signing-key"])))
+    mount = {"name": "secret-0", "mountPath": "/etc/dify-repack/secrets/signing-key", "readOnly": True}
+
+    assert {"name": "secret-0", "secret": {"secretName": "signing-key"}} in pod["volumes"]
+    assert mount in pod["containers"][0]["volumeMounts"]
