@@ -123,6 +123,22 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
+.PHONY: bench-operator
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+
+.PHONY: chaos
+chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
+	@$(BIN)/python scripts/chaos.py --write docs/faults.md
+
+.PHONY: bench-cluster
+bench-cluster: setup e2e-images ## Measure apply → verified package on the cluster of KUBECONFIG and write docs/cluster-bench.md
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python bench/cluster.py --write docs/cluster-bench.md
+
+.PHONY: bench-page
+bench-page: setup ## Measure first paint, long tasks and scrolling in Chromium and write docs/page-bench.md
+	@$(BIN)/python bench/page.py --write docs/page-bench.md
+
 .PHONY: transcript
 transcript: setup ## Write docs/kubectl.md from a real run of kubectl on the embedded mode
 	@$(BIN)/python scripts/transcript.py

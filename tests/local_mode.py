@@ -92,6 +92,11 @@ class RunningMode:
             return dict(answer.json()["items"][0])
         return {}
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks that the dashboard knows, newest first."""
+        with self.client() as client:
+            return list(client.get("/api/v1/tasks", params={"limit": 1000}).raise_for_status().json()["items"])
+
     def wait_for_phase(self, name: str, *phases: str, seconds: float = 90.0) -> dict[str, Any]:
         """Return the task once it is in one of the phases."""
 

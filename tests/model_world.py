@@ -79,7 +79,7 @@ class World:
                 self.remove(JOBS, key_of(job))
         if resource == JOBS:
             for pod in self.pods_of(body):
-                if not ended(pod):
+                if not ended(pod) and "deletionTimestamp" not in pod["metadata"]:
                     end_by = (self.now + timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
                     self.put(PODS, pod | {"metadata": pod["metadata"] | {"deletionTimestamp": end_by}})
 
@@ -223,11 +223,13 @@ class Door:
         if key_of(body) in self._world.objects[resource]:
             raise ExistsError("it exists", status=409)
         owner = body["metadata"]["ownerReferences"][0]["uid"]
-        told = (task["status"] for task in self._world.tasks() if task["metadata"]["uid"] == owner)
+        told = [task["status"] for task in self._world.tasks() if task["metadata"]["uid"] == owner]
         attempt = int(body["metadata"]["labels"][LABEL_ATTEMPT])
         assert all(status.get("attempt", 0) < attempt for status in told), "an attempt that was told of is made again"
         stored = self._world.put(resource, body, make=True)
         self._world.jobs_made.append(f"{body['metadata']['name']}/{stored['metadata']['uid']}")
+        if not told:
+            self._world.remove(resource, key_of(stored))  # the garbage collector: its owner is gone already
         return stored
 
     def _patch(self, resource: Resource, key: Key, body: Object) -> Object:
@@ -309,7 +311,7 @@ class Operator:
             known, listed = observed.uids(resource), list(self.world.objects[resource].values())
             for body in listed:
                 self.reconciler.note(resource, body)
-            for ghost in observed.compare(resource, listed, known_before=known):
+            for ghost in observed.compare(resource, {b["metadata"]["uid"] for b in listed}, known_before=known):
                 self.reconciler.note(resource, ghost, deleted=True)
 
     def hear(self, told: list[tuple[Resource, Object, bool]]) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from builders import a_task_object
-from embedded import RunningApi
+from embedded import RunningApi, embedded_api
 from fakes.job_controller import Player
-from repack_kube.access import Access
+from repack_kube.access import Access, find_access
 from repack_kube.client import Cluster, KubeCluster
 from repack_kube.errors import NotFoundError
 from repack_kube.resources import JOBS, TASKS, Object, Scope
@@ -110,3 +110,20 @@ class Bench:
                 return
             assert loop.time() < deadline, f"waited {seconds} s for {what}; last seen: {last()}"
             await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def a_bench() -> AsyncIterator[Bench]:
+    """The embedded API, somebody who plays its Jobs, and an operator that a test starts."""
+    async with embedded_api() as api, contextlib.AsyncExitStack() as stack:
+        access = await find_access(kubeconfig=api.kubeconfig_path)
+        cluster = await stack.enter_async_context(KubeCluster(access))
+        player = Player(cluster)
+        bench = Bench(api, access, cluster, player)
+        playing = asyncio.create_task(player.run())
+        try:
+            yield bench
+        finally:
+            await bench.stop_operator()
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)

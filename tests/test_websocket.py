@@ -191,8 +191,7 @@ async def test_connection_timestamps_and_statistics_are_kept_and_shown(dashboard
         assert await dashboard.metric('repack_ws_messages_received_total{type="ping"}') >= 1
         assert await dashboard.metric('repack_ws_messages_sent_total{type="task.status"}') >= 1
         shown = (await dashboard.http.get("/stats")).text
-    table = shown.splitlines()[2:]  # below the line about the event log
-    assert [line.split()[-1] for line in table] == ["channel", "tasks", "default/demo"]
+    assert [line.split()[-1] for line in shown.splitlines()[2:]] == ["channel", "tasks", "default/demo"]
 
 
 # Broadcast and channel messages

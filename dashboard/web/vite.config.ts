@@ -5,14 +5,28 @@ import { defineConfig } from "vitest/config";
 const dashboard = "http://127.0.0.1:8700";
 const statics = "../server/src/repack_dashboard/static";
 
+/** Mantine's variables of colours that the page does not use: an eighth of all its styles. */
+const unusedColours = {
+  name: "unused-colours",
+  enforce: "pre" as const,
+  transform(code: string, id: string) {
+    if (!id.endsWith("default-css-variables.css")) return null;
+    const unused =
+      /^\s*--mantine-color-(?:pink|grape|violet|indigo|cyan|teal|green|lime|yellow|orange)-.*;\n/gm;
+    return { code: code.replace(unused, ""), map: null };
+  },
+};
+
 const page = defineConfig({
-  plugins: [react()],
+  plugins: [react(), unusedColours],
   build: {
     outDir: statics,
     emptyOutDir: true,
     target: "es2022",
     // Everything stays a file of its own: the server's content security policy allows no data: scripts or styles.
     assetsInlineLimit: 0,
+    // One file of styles: together they compress to a third less than part by part.
+    cssCodeSplit: false,
     // Weight is judged after compression, by scripts/size.mjs.
     chunkSizeWarningLimit: 700,
   },
@@ -26,6 +40,7 @@ const page = defineConfig({
     // Pure modules need no page; a test of components asks for happy-dom in its first line.
     environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/testing.setup.ts"],
   },
 });
 

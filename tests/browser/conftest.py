@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+import scenes
 from console import Complaints, watch
 from fakes.index import FakeIndex, Fault, a_wheel
+from fakes.marketplace import FakeMarketplace
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.proxy import FaultProxy
 from local_mode import RunningMode, running_mode
 from requirements import chromium, require
+from staged import Stage, staged
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEEL = a_wheel("tiny-sdk", "1.0", padding=20_000)
@@ -31,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(180))
 
 
+def built() -> None:
+    page = ROOT / "dashboard/server/src/repack_dashboard/static/index.html"
+    require(page.exists(), "the page is not built; run `make setup`")
+
+
 @pytest.fixture(scope="session")
 def index() -> Iterator[FakeIndex]:
     with FakeIndex() as index:
@@ -41,8 +49,7 @@ def index() -> Iterator[FakeIndex]:
 @pytest.fixture(scope="session")
 def mode(index: FakeIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMode]:
     """One embedded mode for all browser tests; each test makes tasks of its own."""
-    page = ROOT / "dashboard/server/src/repack_dashboard/static/index.html"
-    require(page.exists(), "the page is not built; run `make setup`")
+    built()
     with running_mode(tmp_path_factory.mktemp("mode") / "home", REPACK_INDEX_URL=index.url) as mode:
         yield mode
 
@@ -54,6 +61,37 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[FakeMarketplace]:
+    """The Marketplace that users of the stage look around in."""
+    with scenes.a_market() as market:
+        yield market
+
+
+@pytest.fixture(scope="module")
+def stage(market: FakeMarketplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A real dashboard before a fake cluster, for whatever a test wants to be the case."""
+    built()
+    settings = {"marketplace_url": market.base, "marketplace_timeout_seconds": 2.0, "targets": ["amd64", "arm64"]}
+    with staged(tmp_path_factory.mktemp("stage"), **settings) as stage:
+        yield stage
+
+
+@pytest.fixture
+def on_stage(browser: Browser, stage: Stage, complaints: Complaints) -> Iterator[Page]:
+    """A page of the staged dashboard, whose console must stay silent. The stage is empty when the test begins."""
+    stage.clear()
+    context = browser.new_context(
+        base_url=stage.url, viewport={"width": 1280, "height": 860}, locale="en-US", accept_downloads=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    watch(page, complaints)
+    yield page
+    context.close()
+    assert complaints.unexpected() == []
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """What a user does first: give a plugin, watch it, take the package."""
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from fakes.index import FakeIndex
 from local_mode import RunningMode
+from requirements import require_command
 
 
 def test_an_uploaded_plugin_becomes_a_package_whose_checksum_the_page_shows(page: Page, plugin: Path, tmp_path: Path):
@@ -30,8 +32,8 @@ def test_an_uploaded_plugin_becomes_a_package_whose_checksum_the_page_shows(page
 
 def test_a_pasted_link_becomes_a_task(page: Page, plugin_url: str):
     page.goto("/new")
-    page.get_by_text("Paste a link").click()
-    page.get_by_role("textbox", name="Link").fill(plugin_url)
+    page.locator("label", has_text="Paste links").click()
+    page.get_by_role("textbox", name="Links to plugins").fill(plugin_url)
     page.get_by_role("button", name="Repackage", exact=True).click()
     page.wait_for_url("**/tasks/default/**")
     expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=60_000)
@@ -99,8 +101,33 @@ def test_deleting_names_the_file_that_is_lost(page: Page, mode: RunningMode, plu
     assert mode.task("to-delete") == {}
 
 
-def test_a_source_that_comes_later_is_said_before_sending(page: Page):
+def test_a_dry_run_in_the_form_shows_the_plan_and_stays_out_of_the_list(page: Page, plugin_url: str, mode: RunningMode):
     page.goto("/new")
-    page.get_by_text("Paste a link").click()
-    page.get_by_role("textbox", name="Link").fill("langgenius/openai@0.2.7")
-    expect(page.get_by_role("dialog")).to_contain_text("later version")
+    page.locator("label", has_text="Paste links").click()
+    page.get_by_role("textbox", name="Links to plugins").fill(plugin_url)
+    page.get_by_role("button", name="Check first").click()
+    plan = page.get_by_test_id("plan")
+    expect(plan).to_contain_text("What would be made", timeout=60_000)
+    expect(plan).to_contain_text("Size of linux/amd64")
+    dry = [task for task in mode.tasks() if task["spec"].get("dryRun")]
+    assert [task["spec"]["ttlSecondsAfterFinished"] for task in dry] == [900]
+    page.get_by_role("button", name="Repackage", exact=True).click()
+    page.wait_for_url("**/tasks/default/**")
+    expect(page.get_by_text("Enforced by the kernel")).to_be_visible(timeout=60_000)
+    page.goto(f"/?q={dry[0]['metadata']['name'] if 'metadata' in dry[0] else dry[0]['name']}")
+    expect(page.locator(f"[data-uid='{dry[0]['uid']}']")).to_have_count(0)
+
+
+def test_what_the_page_gives_as_yaml_is_accepted_by_kubectl(page: Page, mode: RunningMode, plugin_url: str):
+    kubectl = require_command("kubectl", install="see kubernetes.io/docs/tasks/tools")
+    mode.create_task("as-yaml", plugin_url)
+    mode.wait_for_phase("as-yaml", "Succeeded")
+    page.goto("/tasks/default/as-yaml")
+    page.get_by_text("YAML and kubectl").click()
+    manifest = page.locator("pre").inner_text().replace("name: as-yaml", "name: from-yaml")
+    applied = subprocess.run(
+        [kubectl, "--kubeconfig", str(mode.kubeconfig), "apply", "-f", "-"],
+        input=manifest, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert applied.returncode == 0, applied.stderr
+    mode.wait_for_phase("from-yaml", "Succeeded")

@@ -7,34 +7,55 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+import scenes
 from console import Complaints, watch
-from fakes.index import FakeIndex
-from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from local_mode import RunningMode
 from requirements import require
+from staged import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "dashboard/web/node_modules/axe-core/axe.min.js"
+DESKTOP: Any = {"width": 1280, "height": 860}
+PHONE: Any = {"width": 390, "height": 844}
 SHOTS = ROOT / "test-results" / "screenshots"
-PAGES = {"list": "/", "done": "/tasks/default/shown", "failed": "/tasks/default/shown-failed", "new": "/new"}
+PAGES = {
+    "list": "/",
+    "running": "/tasks/default/openai-0-2-7",
+    "starting": "/tasks/default/mcp-sse-0-2-2",
+    "failed": "/tasks/default/gitlab-0-0-4",
+    "done": "/tasks/default/ollama-0-1-3",
+    "dry-run": "/tasks/default/dry-sagemaker",
+    "packages": "/packages",
+    "throughput": "/throughput",
+    "new": "/new",
+    "new-links": "/new?plugin=langgenius/openai@0.2.7%0Aacme/foo%0Aftp://x%0Aacme/foo",
+    "new-marketplace": "/new",
+    "missing": "/no/such/page",
+}
 
 
-@pytest.fixture(scope="module")
-def shown(mode: RunningMode, index: FakeIndex, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One task that succeeded and one that failed."""
-    wheel = next(iter(index.wheels.values()))
-    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT, uv__lock=a_lock(index, wheel))
-    good = a_package(tmp_path_factory.mktemp("plugin") / "shown.difypkg", files).read_bytes()
-    for name, content in (("shown", good), ("shown-failed", b"no zip")):
-        mode.create_task(name, index.add_file(f"{name}.difypkg", content))
-    mode.wait_for_phase("shown", "Succeeded")
-    mode.wait_for_phase("shown-failed", "Failed")
+def arranged(page: Page, name: str) -> None:
+    """Do on a page what its picture shall show."""
+    if name == "list":
+        page.get_by_role("checkbox").nth(2).click()
+        page.get_by_role("checkbox").nth(4).click(modifiers=["Shift"])
+        page.locator("[role=region], section").last.wait_for()
+    elif name == "starting":
+        for fold in page.locator("details").all():
+            fold.locator("summary").click()
+        page.locator("tbody").first.wait_for()
+    elif name == "throughput":
+        page.locator("summary").click()
+    elif name == "new-marketplace":
+        page.locator("label", has_text="Marketplace").click()
+        page.locator("[role=group] img").first.wait_for()
+        page.locator("[role=group] [aria-pressed]").first.click()
 
 
 def settled(page: Page) -> None:
     """Wait until the page shows its data."""
     expect(page.get_by_test_id("connection")).to_have_text(["Connected"] if "en" in language(page) else ["已连接"])
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("[aria-busy=true], .mantine-Skeleton-root")).to_have_count(0)
 
 
 def language(page: Page) -> str:
@@ -50,38 +71,58 @@ def violations(page: Page) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.usefixtures("shown")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-@pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_every_page_has_no_accessibility_violation_and_no_sideways_scroll(
-    browser: Browser, mode: RunningMode, complaints: Complaints, scheme: Any, locale: str, size: str
+    browser: Browser, stage: Stage, complaints: Complaints, scheme: Any, locale: str
 ):
     require(AXE.exists(), "axe-core is missing; run `make setup`")
-    viewport: Any = {"width": 1280, "height": 860} if size == "desktop" else {"width": 390, "height": 844}
+    stage.clear()
+    scenes.a_busy_day(stage)
     context = browser.new_context(
-        base_url=mode.page_url, viewport=viewport, locale=locale, color_scheme=scheme, reduced_motion="reduce"
+        base_url=stage.url, viewport=DESKTOP, locale=locale, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
     watch(page, complaints)
     SHOTS.mkdir(parents=True, exist_ok=True)
     found: dict[str, object] = {}
     for name, path in PAGES.items():
+        page.set_viewport_size(DESKTOP)
         page.goto(path)
         settled(page)
-        page.screenshot(path=SHOTS / f"{name}-{scheme}-{locale}-{size}.png", full_page=True)
+        arranged(page, name)
+        page.screenshot(path=SHOTS / f"{name}-{scheme}-{locale}-desktop.png")
         if problems := violations(page):
             found[name] = problems
+        page.set_viewport_size(PHONE)
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        page.screenshot(path=SHOTS / f"{name}-{scheme}-{locale}-phone.png")
         assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px"
     context.close()
     assert not found, json.dumps(found, indent=1, ensure_ascii=False)
     assert complaints.unexpected() == []
 
 
-@pytest.mark.usefixtures("shown")
-def test_the_language_can_be_switched_and_is_remembered(page: Page):
-    page.goto("/tasks/default/shown")
+def test_a_phone_has_no_accessibility_violation_and_targets_that_a_thumb_can_hit(browser: Browser, stage: Stage):
+    require(AXE.exists(), "axe-core is missing; run `make setup`")
+    stage.clear()
+    scenes.a_busy_day(stage)
+    context = browser.new_context(base_url=stage.url, viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    found: dict[str, object] = {}
+    for name in ("list", "done", "new", "packages"):
+        page.goto(PAGES[name])
+        settled(page)
+        if problems := violations(page):
+            found[name] = problems
+    context.close()
+    assert not found, json.dumps(found, indent=1, ensure_ascii=False)
+
+
+def test_the_language_can_be_switched_and_is_remembered(on_stage: Page, stage: Stage):
+    page = on_stage
+    scenes.a_busy_day(stage)
+    page.goto("/tasks/default/ollama-0-1-3")
     page.get_by_role("button", name="中文").or_(page.get_by_text("中文", exact=True)).first.click()
     expect(page.get_by_text("离线安装验证")).to_be_visible()
     assert language(page) == "zh-CN"
@@ -114,8 +155,9 @@ def test_a_task_can_be_created_by_keyboard_alone(page: Page, plugin_url: str):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("Enter")
-    page.get_by_text("Paste a link").click()
-    page.get_by_role("textbox", name="Link").focus()
+    page.get_by_role("radio", name="Upload a file").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("textbox", name="Links to plugins").focus()
     page.keyboard.type(plugin_url)
     page.keyboard.press("Enter")
     page.wait_for_url("**/tasks/default/**")

@@ -25,6 +25,16 @@ def test_a_broken_connection_is_shown_and_heals_by_itself(page: Page, proxy: Fau
     expect(page.get_by_test_id("stale")).to_have_count(0)
 
 
+def test_before_the_first_answer_the_page_says_that_it_connects(page: Page, proxy: FaultProxy):
+    page.goto(proxy.url)
+    expect(page.get_by_test_id("connection")).to_have_text("Connected")
+    # The next socket opens into silence: nothing is refused, and nothing is answered.
+    page.route_web_socket("**/ws/tasks**", lambda _: None)
+    page.reload()
+    expect(page.get_by_test_id("connection")).to_have_text("Connecting…")
+    expect(page.locator("[aria-busy=true]")).to_be_visible()
+
+
 def test_a_server_that_stays_away_turns_the_indicator_red_and_retry_brings_it_back(
     page: Page, proxy: FaultProxy, complaints: Complaints
 ):

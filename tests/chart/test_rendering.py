@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from chart_matrix import MATRIX
 from helmchart import CHART, ROOT, environment, of_kind, pod_specs, rendered
 from repack_dashboard.settings import Settings as DashboardSettings
 from repack_operator.settings import Settings as OperatorSettings
+from requirements import require_command
 
 SNAPSHOTS = ROOT / "tests/chart/snapshots"
 MONITORING = [
@@ -165,3 +167,11 @@ def test_every_metric_of_the_alerts_and_of_grafana_exists():
     used = set(re.findall(r"\brepack_([a-z_]+)", " ".join(path.read_text("utf-8") for path in files)))
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
     assert {name for name in bare if name not in made and name.removesuffix("_total") not in made} == set()
+
+
+def test_prometheus_takes_the_alerts():
+    promtool = require_command("promtool", install="apt-get install prometheus")
+    done = subprocess.run(
+        [promtool, "check", "rules", str(CHART / "files/rules.yaml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

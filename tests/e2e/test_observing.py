@@ -21,10 +21,10 @@ RULES = CHART / "files/rules.yaml"
 
 
 @pytest.fixture(scope="module")
-def open_page(cluster: Cluster) -> Iterator[Cluster]:
-    """An installation that asks nobody who they are, so that a browser needs no token; and nobody is ever refused."""
+def watched(cluster: Cluster) -> Iterator[Cluster]:
+    """An installation whose calls the API server never refuses."""
     before = refused_calls(cluster)
-    install(cluster, {"dashboard": {"auth": {"mode": "none"}}})
+    install(cluster)
     yield cluster
     refused = {call: count for call, count in refused_calls(cluster).items() if count > before.get(call, 0)}
     uninstall(cluster)
@@ -32,13 +32,13 @@ def open_page(cluster: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def prometheus(open_page: Cluster, tmp_path: Path) -> Iterator[httpx.Client]:
+def prometheus(watched: Cluster, tmp_path: Path) -> Iterator[httpx.Client]:
     """A real Prometheus that scrapes both programs and has our rules."""
     program = require_command("prometheus", install="apt-get install prometheus")
     with ExitStack() as stack:
         targets = {
-            "operator": stack.enter_context(open_page.forward(f"deploy/{RELEASE}-operator", 8081)),
-            "dashboard": stack.enter_context(open_page.forward(f"svc/{RELEASE}-dashboard", "http")),
+            "operator": stack.enter_context(watched.forward(f"deploy/{RELEASE}-operator", 8081)),
+            "dashboard": stack.enter_context(watched.forward(f"svc/{RELEASE}-dashboard", "http")),
         }
         jobs = [
             {"job_name": name, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
@@ -55,8 +55,10 @@ def prometheus(open_page: Cluster, tmp_path: Path) -> Iterator[httpx.Client]:
         command = [program, f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
                    f"--web.listen-address={address}"]  # fmt: skip
         with (tmp_path / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-            stack.callback(process.terminate)
-            yield stack.enter_context(httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False))
+            try:
+                yield stack.enter_context(httpx.Client(base_url=f"http://{address}/api/v1", trust_env=False))
+            finally:
+                process.terminate()
 
 
 def _answer(client: httpx.Client, path: str, **query: str) -> Any:
@@ -66,9 +68,9 @@ def _answer(client: httpx.Client, path: str, **query: str) -> Any:
         return None
 
 
-def test_a_real_prometheus_scrapes_both_programs_and_runs_the_rules(open_page: Cluster, prometheus: httpx.Client):
-    open_page.apply(task("observed", "locked"))
-    assert open_page.finished("observed")["phase"] == "Succeeded"
+def test_a_real_prometheus_scrapes_both_programs_and_runs_the_rules(watched: Cluster, prometheus: httpx.Client):
+    watched.apply(task("observed", "locked"))
+    assert watched.finished("observed")["phase"] == "Succeeded"
 
     def value(query: str) -> float | None:
         answer = _answer(prometheus, "/query", query=query)
@@ -87,10 +89,10 @@ def test_a_real_prometheus_scrapes_both_programs_and_runs_the_rules(open_page: C
     assert firing <= {"DifyRepackTasksFail", "DifyRepackTasksWait"}
 
 
-def test_the_metrics_are_as_prometheus_wants_them(open_page: Cluster):
+def test_the_metrics_are_as_prometheus_wants_them(watched: Cluster):
     promtool = require_command("promtool", install="apt-get install prometheus")
     for target, port in ((f"deploy/{RELEASE}-operator", 8081), (f"svc/{RELEASE}-dashboard", "http")):
-        with open_page.forward(target, port) as url:
+        with watched.forward(target, port) as url:
             text = httpx.get(f"{url}/metrics", trust_env=False).raise_for_status().text
         checked = subprocess.run(
             [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
@@ -98,11 +100,11 @@ def test_the_metrics_are_as_prometheus_wants_them(open_page: Cluster):
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_nothing_that_the_operator_asks_is_refused(open_page: Cluster):
-    open_page.apply(task("asked", "incomplete", ttlSecondsAfterFinished=0))
-    until(lambda: "NotFound" in open_page.kubectl("-n", "dify-repack-e2e-team", "get", "rpt", "asked", check=False),
+def test_nothing_that_the_operator_asks_is_refused(watched: Cluster):
+    watched.apply(task("asked", "incomplete", ttlSecondsAfterFinished=0))
+    until(lambda: "NotFound" in watched.kubectl("-n", "dify-repack-e2e-team", "get", "rpt", "asked", check=False),
           what="the task to be deleted at the end of its time", seconds=90)  # fmt: skip
-    with open_page.forward(f"deploy/{RELEASE}-operator", 8081) as url:
+    with watched.forward(f"deploy/{RELEASE}-operator", 8081) as url:
         text = httpx.get(f"{url}/metrics", trust_env=False).raise_for_status().text
     assert metric(text, "repack_api_requests_total", code="403") == 0
     assert metric(text, "repack_api_requests_total", verb="create", resource="jobs", code="201") >= 1
@@ -110,14 +112,16 @@ def test_nothing_that_the_operator_asks_is_refused(open_page: Cluster):
 
 
 @pytest.mark.browser
-def test_a_browser_makes_a_package_through_the_service(open_page: Cluster, tmp_path: Path):
+def test_a_browser_makes_a_package_through_the_service(watched: Cluster, tmp_path: Path):
     with (
-        open_page.forward(f"svc/{RELEASE}-dashboard", "http") as url,
+        watched.forward(f"svc/{RELEASE}-dashboard", "http") as url,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]) as browser,
     ):
         page = browser.new_page(locale="en-US")
         page.goto(f"{url}/new")
+        page.get_by_label("Token").fill(watched.token())
+        page.get_by_role("button", name="Sign in").click()
         page.get_by_text("Paste a link").click()
         page.get_by_role("textbox", name="Link").fill(f"{FILES}/good.difypkg")
         page.get_by_role("button", name="Repackage", exact=True).click()

@@ -15,26 +15,30 @@ import httpx
 import pytest
 import yaml
 
-from e2e_cluster import HOME, RELEASE, TEAM, Cluster, Object, install, task, uninstall
-from helmchart import of_kind, rendered
+from e2e_cluster import HOME, RELEASE, TAG, TEAM, Cluster, Object, install, task, uninstall
+from helmchart import CHART
 from kubeapi import until
 
-_ELECTING = {"operator": {"leaderElection": {"enabled": True}}}
-_OBJECTS = rendered(_ELECTING)
-OPERATOR_RULES: list[Object] = of_kind(_OBJECTS, "ClusterRole", "-operator")["rules"]
-LEADER_RULES: list[Object] = of_kind(_OBJECTS, "Role", "-leader")["rules"]
-DASHBOARD_RULES: list[Object] = of_kind(_OBJECTS, "ClusterRole", "-dashboard")["rules"]
+OPERATOR_ROLE = f"clusterrole/{RELEASE}-{HOME}-operator"
+DASHBOARD_ROLE = f"clusterrole/{RELEASE}-{HOME}-dashboard"
 
 
-def rights(rules: list[Object]) -> list[tuple[int, str, str]]:
-    """Return every right: number of its rule, verb, resource."""
-    return [(n, verb, rule["resources"][0]) for n, rule in enumerate(rules) for verb in rule["verbs"]]
+def rights_in(name: str) -> list[tuple[str, str]]:
+    """Return verb and resource of every right in a template of rules, read without helm: tests are collected by it."""
+    text = (CHART / "templates/_rules.tpl").read_text("utf-8")
+    found = re.search(rf'define "dify-repack\.{name}" -}}}}\n(.*?)\n{{{{- end }}}}\n(?:\n|\Z)', text, re.DOTALL)
+    assert found is not None
+    lines = [line for line in found[1].splitlines() if not line.startswith("{{")]
+    return [(verb, rule["resources"][0]) for rule in yaml.safe_load("\n".join(lines)) for verb in rule["verbs"]]
 
 
-def without(rules: list[Object], number: int, verb: str) -> list[Object]:
-    """Return the rules without one verb."""
+def without(rules: list[Object], verb: str, resource: str) -> list[Object]:
+    """Return the rules without one right."""
     left = copy.deepcopy(rules)
-    left[number]["verbs"].remove(verb)
+    for rule in left:
+        if rule["resources"] == [resource] and verb in rule["verbs"]:
+            rule["verbs"].remove(verb)
+    assert left != rules
     return [rule for rule in left if rule["verbs"]]
 
 
@@ -47,15 +51,19 @@ def rights_only(cluster: Cluster) -> Iterator[Cluster]:
 
 
 @contextmanager
-def rules_of(cluster: Cluster, kind: str, name: str, rules: list[Object]) -> Iterator[None]:
-    """Change a role, and put it back."""
-    role = cluster.get(kind, name, namespace=HOME)
-    change = json.dumps({"rules": rules})
-    cluster.kubectl("-n", HOME, "patch", kind, name, "--type=merge", "-p", change)
+def lacking(cluster: Cluster, role: str, verb: str, resource: str) -> Iterator[None]:
+    """Take a right out of a role, named `kind/name`, and put it back."""
+    kind, _, name = role.partition("/")
+    rules = cluster.get(kind, name, namespace=HOME)["rules"]
+
+    def put(changed: list[Object]) -> None:
+        cluster.kubectl("-n", HOME, "patch", kind, name, "--type=merge", "-p", json.dumps({"rules": changed}))
+
+    put(without(rules, verb, resource))
     try:
         yield
     finally:
-        cluster.kubectl("-n", HOME, "patch", kind, name, "--type=merge", "-p", json.dumps({"rules": role["rules"]}))
+        put(rules)
 
 
 class Program:
@@ -108,13 +116,10 @@ def run(cluster: Cluster, component: str, tmp_path: Path, **settings: str) -> It
             process.terminate()
 
 
-@pytest.mark.parametrize(("number", "verb", "resource"), rights(OPERATOR_RULES))
-def test_the_operator_names_a_right_that_it_lacks(
-    rights_only: Cluster, tmp_path: Path, number: int, verb: str, resource: str
-):
-    role = f"{RELEASE}-{HOME}-operator"
+@pytest.mark.parametrize(("verb", "resource"), rights_in("operatorRules"))
+def test_the_operator_names_a_right_that_it_lacks(rights_only: Cluster, tmp_path: Path, verb: str, resource: str):
     with (
-        rules_of(rights_only, "clusterrole", role, without(OPERATOR_RULES, number, verb)),
+        lacking(rights_only, OPERATOR_ROLE, verb, resource),
         run(rights_only, "operator", tmp_path) as operator,
     ):
         said = until(lambda: (a := operator.ask())[0] == 503 and "may not" in a[1] and a[1], what="the complaint")
@@ -125,15 +130,13 @@ def test_the_operator_names_a_right_that_it_lacks(
 
 
 def test_the_operator_goes_on_by_itself_when_it_is_given_the_right(rights_only: Cluster, tmp_path: Path):
-    role = f"{RELEASE}-{HOME}-operator"
     with run(rights_only, "operator", tmp_path) as operator:
         until(lambda: operator.ask()[0] == 200, what="the operator to be ready")
-        number = next(n for n, verb, resource in rights(OPERATOR_RULES) if (verb, resource) == ("create", "jobs"))
-        with rules_of(rights_only, "clusterrole", role, without(OPERATOR_RULES, number, "create")):
+        with lacking(rights_only, OPERATOR_ROLE, "create", "jobs"):
             rights_only.apply(task("refused", "locked"))
             until(lambda: "may not create jobs" in operator.ask()[1], what="the operator to say so", seconds=30)
-            message = rights_only.kubectl("-n", TEAM, "describe", "rpt", "refused")
-            assert "jobs" in message
+            describe = ("-n", TEAM, "describe", "rpt", "refused")
+            until(lambda: 'cannot create resource "jobs"' in rights_only.kubectl(*describe), what="the task to say so")
         until(lambda: operator.ask()[0] == 200, what="the operator to be ready again", seconds=40)
         until(lambda: rights_only.get("jobs", "", "-l", "dify-repack.io/task=refused")["items"], what="the Job",
               seconds=60)  # fmt: skip
@@ -141,9 +144,9 @@ def test_the_operator_goes_on_by_itself_when_it_is_given_the_right(rights_only: 
     rights_only.kubectl("-n", TEAM, "delete", "rpt", "refused")
 
 
-@pytest.mark.parametrize(("number", "verb", "resource"), rights(LEADER_RULES))
+@pytest.mark.parametrize("verb", ["create", "get", "update"])
 def test_an_operator_that_may_not_touch_the_lease_leads_nothing_and_says_why(
-    rights_only: Cluster, tmp_path: Path, number: int, verb: str, resource: str
+    rights_only: Cluster, tmp_path: Path, verb: str
 ):
     lease = f"{RELEASE}-operator"
     settings = {
@@ -157,7 +160,7 @@ def test_an_operator_that_may_not_touch_the_lease_leads_nothing_and_says_why(
         with run(rights_only, "operator", tmp_path, **settings) as former:
             until(lambda: former.ask()[0] == 200, what="a first leader", seconds=40)
     with (
-        rules_of(rights_only, "role", f"{RELEASE}-leader", without(LEADER_RULES, number, verb)),
+        lacking(rights_only, f"role/{RELEASE}-leader", verb, "leases"),
         run(rights_only, "operator", tmp_path, **settings) as operator,
     ):
         until(
@@ -181,10 +184,8 @@ def dashboard(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
 
 
 def test_a_dashboard_that_may_not_list_tasks_is_not_ready_and_says_why(rights_only: Cluster, tmp_path: Path):
-    number = next(n for n, verb, resource in rights(DASHBOARD_RULES) if (verb, resource) == ("list", "repackagetasks"))
-    role = f"{RELEASE}-{HOME}-dashboard"
     with (
-        rules_of(rights_only, "clusterrole", role, without(DASHBOARD_RULES, number, "list")),
+        lacking(rights_only, DASHBOARD_ROLE, "list", "repackagetasks"),
         dashboard(rights_only, tmp_path) as program,
     ):
         said = until(lambda: (a := program.ask())[0] == 503 and a[1], what="the complaint")
@@ -197,12 +198,10 @@ def test_a_dashboard_that_may_not_list_tasks_is_not_ready_and_says_why(rights_on
 
 @pytest.mark.parametrize("verb", ["create", "patch", "delete"])
 def test_a_dashboard_that_may_not_change_tasks_tells_its_user(rights_only: Cluster, tmp_path: Path, verb: str):
-    role = f"{RELEASE}-{HOME}-dashboard"
-    number = next(n for n, has, resource in rights(DASHBOARD_RULES) if (has, resource) == (verb, "repackagetasks"))
     rights_only.apply(task("there", "locked"))
     uid = rights_only.get("rpt", "there")["metadata"]["uid"]
     with (
-        rules_of(rights_only, "clusterrole", role, without(DASHBOARD_RULES, number, verb)),
+        lacking(rights_only, DASHBOARD_ROLE, verb, "repackagetasks"),
         dashboard(rights_only, tmp_path) as program,
     ):
         until(lambda: program.ask()[0] == 200, what="the dashboard to be ready")
@@ -217,3 +216,36 @@ def test_a_dashboard_that_may_not_change_tasks_tells_its_user(rights_only: Clust
         assert "repackagetasks" in problem["detail"]
         assert problem["hint"]
         assert program.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("role", "verb", "resource"),
+    [(f"clusterrole/{RELEASE}-{HOME}-reviews", "create", "tokenreviews"), (DASHBOARD_ROLE, "get", "pods")],
+)
+def test_a_dashboard_that_may_not_ask_who_sends_in_says_so_to_the_sender(
+    rights_only: Cluster, tmp_path: Path, role: str, verb: str, resource: str
+):
+    rights_only.apply(sender_pod())
+    rights_only.kubectl("-n", TEAM, "wait", "--for=condition=Ready", "pod/sender", "--timeout=60s")
+    bound = ("--bound-object-kind=Pod", "--bound-object-name=sender", "--audience=dify-repack-ingest")
+    token = rights_only.kubectl("-n", TEAM, "create", "token", "default", *bound).strip()
+    with lacking(rights_only, role, verb, resource), dashboard(rights_only, tmp_path) as program:
+        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer")
+        answer = program.post("/api/v1/ingest/events", headers={"Authorization": f"Bearer {token}"}, json={})
+        assert answer.status_code == 403
+        assert f'cannot {verb} resource "{resource}"' in answer.json()["detail"]
+        assert "service account lacks this right" in answer.json()["hint"]
+        assert program.process.poll() is None
+
+
+def sender_pod() -> Object:
+    """Return a Pod that a token can be bound to."""
+    container = {
+        "name": "sender",
+        "image": f"dify-repack/worker:{TAG}",
+        "command": ["sleep", "300"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [container], "securityContext": security, "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sender"}, "spec": spec}

@@ -21,6 +21,8 @@ class FakeIngest:
         self.lose_answers = 0
         self.refuse_with: list[int] = []
         self.progress: list[ProgressDigest] = []
+        self.results: dict[tuple[str, int], dict[str, Any]] = {}
+        """What attempts (uid, number) left beside their packages."""
 
     async def handle(self, request: web.Request) -> web.Response:
         self.tokens.append(request.headers.get("Authorization", ""))
@@ -36,6 +38,10 @@ class FakeIngest:
         if any(event.kind == "heartbeat" for event in batch.events):
             ack = ack.model_copy(update={"progress": self.progress})
         return web.json_response(ack.wire())
+
+    async def find_result(self, request: web.Request) -> web.Response:
+        found = self.results.get((request.match_info["uid"], int(request.match_info["attempt"])))
+        return web.json_response(found) if found is not None else web.Response(status=404, text="{}")
 
     @property
     def events(self) -> list[Any]:
@@ -57,6 +63,7 @@ async def fake_ingest() -> AsyncIterator[FakeIngest]:
     ingest = FakeIngest()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/api/v1/ingest/events", ingest.handle)
+    app.router.add_get("/api/v1/ingest/results/{uid}/{attempt}", ingest.find_result)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -53,6 +54,18 @@ class RedisServer:
             self._process = None
         if with_data:
             shutil.rmtree(self._folder / "appendonlydir", ignore_errors=True)
+
+    def hang(self) -> None:
+        """Let it stop answering, with all its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:

@@ -26,5 +26,8 @@
   verbs: [list, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get]  # which attempt the sender of a worker's token belongs to
+  verbs: [get, list]  # get: which attempt the sender of a worker's token belongs to; list: for the task's page
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 {{- end }}

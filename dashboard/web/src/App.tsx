@@ -1,78 +1,90 @@
 import { Skeleton } from "@mantine/core";
-import { Component, lazy, type ReactNode, Suspense, useEffect, useMemo } from "react";
+import { Component, lazy, type ReactNode, Suspense, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import styles from "./App.module.css";
 import { FileDrop } from "./create/FileDrop";
 import { useWords } from "./i18n";
-import { useTasks } from "./realtime/live";
-import { countGroups } from "./tasks/filters";
 import { TaskList } from "./tasks/TaskList";
 import { EmptyState } from "./ui/EmptyState";
+import { EndedToasts } from "./ui/Ended";
 import { Header } from "./ui/Header";
 import { OperatorBanner } from "./ui/OperatorBanner";
+import { SignIn, TokenExpiring, useMustSignIn } from "./ui/SignIn";
+import { useShortcuts } from "./ui/shortcuts";
+import { Title } from "./ui/Title";
 
 // Loaded on demand: the list is what most people see first.
 const TaskPage = lazy(() => import("./task/TaskPage"));
 const CreateDialog = lazy(() => import("./create/CreateDialog"));
+const ShortcutHelp = lazy(() => import("./ui/ShortcutHelp"));
+const PackagesPage = lazy(() => import("./packages/PackagesPage"));
+const ThroughputPage = lazy(() => import("./throughput/ThroughputPage"));
 
 export function App() {
   const { t } = useWords();
+  const [, navigate] = useLocation();
+  const [help, setHelp] = useState(false);
+  const mustSignIn = useMustSignIn();
+  useShortcuts({ n: () => navigate("/new"), "?": () => setHelp(true) });
   return (
     <FileDrop>
       <a href="#content" className={styles.skip}>
         {t("app.skip")}
       </a>
-      <Header />
+      <Header onHelp={() => setHelp(true)} />
       <main id="content" className={styles.main} tabIndex={-1}>
         <OperatorBanner />
-        <Broken>
-          <Suspense fallback={<Skeleton height={240} radius="md" />}>
-            <Switch>
-              <Route path="/tasks/:namespace/:name">
-                {({ namespace, name }) => (
-                  <TaskPage key={`${namespace}/${name}`} namespace={namespace} name={name} />
-                )}
-              </Route>
-              <Route path="/">
-                <TaskList />
-              </Route>
-              <Route path="/new">
-                <TaskList />
-              </Route>
-              <Route>
-                <EmptyState
-                  icon="search"
-                  isPage
-                  title={t("app.notFound")}
-                  action={<Link href="/">{t("app.toTasks")}</Link>}
-                />
-              </Route>
-            </Switch>
-          </Suspense>
-          {/* Waits by itself: the list behind it, and the focus in it, must not go while the dialog is loaded. */}
-          <Suspense fallback={null}>
-            <Route path="/new">
-              <CreateDialog />
-            </Route>
-          </Suspense>
-        </Broken>
+        <TokenExpiring />
+        <Broken>{mustSignIn ? <SignIn /> : <Pages />}</Broken>
       </main>
+      <Suspense fallback={null}>{help && <ShortcutHelp onClose={() => setHelp(false)} />}</Suspense>
+      <EndedToasts />
       <Title />
     </FileDrop>
   );
 }
 
-/** The tab's title carries the number of active tasks, so that it can be watched from elsewhere. */
-function Title() {
+function Pages() {
   const { t } = useWords();
-  const [path] = useLocation();
-  const { tasks } = useTasks();
-  const active = useMemo(() => countGroups(tasks).active, [tasks]);
-  const name = path.startsWith("/tasks/") ? decodeURIComponent(path.split("/")[3] ?? "") : "";
-  useEffect(() => {
-    document.title = `${active > 0 ? `(${active}) ` : ""}${name ? `${name} · ` : ""}${t("app.name")}`;
-  }, [active, name, t]);
-  return null;
+  return (
+    <>
+      <Suspense fallback={<Skeleton height={240} radius="md" />}>
+        <Switch>
+          <Route path="/tasks/:namespace/:name">
+            {({ namespace, name }) => (
+              <TaskPage key={`${namespace}/${name}`} namespace={namespace} name={name} />
+            )}
+          </Route>
+          <Route path="/">
+            <TaskList />
+          </Route>
+          <Route path="/new">
+            <TaskList />
+          </Route>
+          <Route path="/packages">
+            <PackagesPage />
+          </Route>
+          <Route path="/throughput">
+            <ThroughputPage />
+          </Route>
+          <Route>
+            <EmptyState
+              icon="search"
+              isPage
+              title={t("app.notFound")}
+              action={<Link href="/">{t("app.toTasks")}</Link>}
+            />
+          </Route>
+        </Switch>
+      </Suspense>
+      {/* Waits by itself: the list behind it, and the focus in it, must not go while the dialog is loaded. */}
+      <Suspense fallback={null}>
+        <Route path="/new">
+          <CreateDialog />
+        </Route>
+      </Suspense>
+    </>
+  );
 }
 
 /** A fault of one part must not leave a white page. */

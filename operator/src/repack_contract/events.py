@@ -15,6 +15,7 @@ from repack_contract.wire import Model
 
 MAX_BATCH_EVENTS = 200
 MAX_BATCH_LINES = 1000
+MAX_QUEUE_PLACES = 100
 HEARTBEAT_SECONDS = 5.0
 MISSED_HEARTBEATS = 3
 """So many silent intervals make the operator stale."""
@@ -46,6 +47,19 @@ class SnapshotMark(Model):
     ts: AwareDatetime
 
 
+class QueuePlace(Model):
+    """A task that waits for a slot: where it stands, and when it will probably begin."""
+
+    uid: str
+    position: int = Field(ge=1)
+    why: str
+    """What keeps it from starting, such as `all 4 slots are in use`."""
+    starts_in_seconds: int | None = None
+    """An estimate; None while nothing is known of durations."""
+    lasts_seconds: int | None = None
+    """How long a task of this source and these targets took lately."""
+
+
 class Heartbeat(Model):
     """Sent every `HEARTBEAT_SECONDS`. Its acknowledgement brings the progress that changed since the last one."""
 
@@ -55,6 +69,8 @@ class Heartbeat(Model):
     running: int = Field(ge=0)
     slots: int = Field(ge=0)
     watch_age_seconds: float = Field(ge=0)
+    queue: list[QueuePlace] = Field(default_factory=list, max_length=MAX_QUEUE_PLACES)
+    """The first places of the queue."""
     ts: AwareDatetime
 
 

@@ -154,6 +154,69 @@ class ClientConfig(Model):
     modes: list[Mode]
     limits: Limits
     defaults: Defaults
+    marketplace: bool = False
+    """The Marketplace can be searched from the page."""
+
+
+class PodSight(Model):
+    """A Pod of the current attempt, as far as it helps to see why nothing moves."""
+
+    name: str
+    phase: str
+    node: str | None = None
+    reason: str | None = None
+    """Why a container waits or ended, such as `ImagePullBackOff`; of a Pod that found no node `Unschedulable`."""
+    message: str | None = None
+    image: str | None = None
+
+
+class EventSight(Model):
+    """A Kubernetes Event about the task, its Jobs or its Pods."""
+
+    kind: str
+    """Of the object that it is about: `RepackageTask`, `Job`, `Pod`."""
+    name: str
+    type: str
+    """`Normal` or `Warning`."""
+    reason: str
+    message: str
+    count: int = 1
+    last_seen: AwareDatetime | None = None
+
+
+class TaskSights(Model):
+    """What `kubectl describe` would tell of a task's Pods and Events."""
+
+    pods: list[PodSight]
+    events: list[EventSight]
+    """Newest first."""
+    missing: list[str] = Field(default_factory=list)
+    """What the dashboard's service account may not list: `pods`, `events`."""
+
+
+class StoredBytes(Model):
+    """Files of one kind."""
+
+    files: int = 0
+    size_bytes: int = 0
+
+
+class StorageReport(Model):
+    """What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted."""
+
+    packages: StoredBytes
+    """Finished packages of tasks that exist."""
+    logs: StoredBytes
+    uploads: StoredBytes
+    """What users uploaded and some task still names."""
+    leaving: StoredBytes
+    """Files of deleted tasks and uploads that no task names: they go when `retention_seconds` are over."""
+    retention_seconds: float
+    """Those after which the files of deleted tasks go."""
+    max_upload_bytes: int
+    max_artifact_bytes: int
+    volume_bytes: int
+    free_bytes: int
 
 
 class Problem(Model):

@@ -45,6 +45,10 @@ class Cluster(Protocol):
         """Return all objects of the scope, read page by page."""
         ...
 
+    def pages(self, resource: Resource, scope: Scope = EVERYWHERE) -> AsyncIterator[ObjectList]:
+        """Yield the objects of the scope page by page."""
+        ...
+
     def watch(
         self, resource: Resource, scope: Scope = EVERYWHERE, *, resource_version: str
     ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
@@ -135,20 +139,32 @@ class KubeCluster:
     async def list(self, resource: Resource, scope: Scope = EVERYWHERE) -> ObjectList:
         """Return all objects of the scope, read page by page; from the start again where the pages grew too old."""
         try:
-            return await self._pages(resource, scope)
+            return await self._whole(resource, scope)
         except GoneError:
-            return await self._pages(resource, scope)
+            return await self._whole(resource, scope)
 
-    async def _pages(self, resource: Resource, scope: Scope) -> ObjectList:
+    async def _whole(self, resource: Resource, scope: Scope) -> ObjectList:
         items: list[Object] = []
+        version = ""
+        async for page in self.pages(resource, scope):
+            items += page.items
+            version = page.resource_version
+        return ObjectList(items, version)
+
+    async def pages(self, resource: Resource, scope: Scope = EVERYWHERE) -> AsyncIterator[ObjectList]:
+        """Yield the objects of the scope page by page, so that never all of them need be in memory.
+
+        Raises:
+            GoneError: the pages grew too old while they were read; begin anew.
+        """
         query = scope.query() | {"limit": str(PAGE_SIZE)}
         path = resource.path(namespace=scope.namespace)
         while True:  # ends: every page but the last names the next one
             page = await self._json(Request("list", resource.plural, "GET", path, query))
-            items.extend(page.get("items") or ())
             metadata = page.get("metadata") or {}
+            yield ObjectList(page.get("items") or [], str(metadata.get("resourceVersion", "")))
             if not metadata.get("continue"):
-                return ObjectList(items, str(metadata.get("resourceVersion", "")))
+                return
             query = query | {"continue": metadata["continue"]}
 
     def watch(

@@ -99,6 +99,7 @@ class Transport:
         self._bucket = bucket
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
         self._observer = observer
+        self.user_agent = "dify-repack"
         self.fence: Callable[[], bool] = lambda: True
         """Tells whether we may write."""
         self._sleep = sleep
@@ -168,7 +169,7 @@ class Transport:
             self._observe(request, code=code, seconds=monotonic() - started, throttled=throttled)
 
     async def _send(self, request: Request, *, timeout: aiohttp.ClientTimeout) -> _Response:
-        headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": "dify-repack"}
+        headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": self.user_agent}
         headers |= await self._access.headers()
         answer = await self._client.rest_client.request(
             request.method,

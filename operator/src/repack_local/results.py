@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -101,14 +101,19 @@ def size_text(size: int | None) -> str:
     return "?" if size is None else f"{size:,}"
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: set[int] = frozenset()) -> None:  # type: ignore[assignment]
-    """Print a table: within the width of a terminal, and one whole line a row in a pipe."""
-    console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
-    table = Table(box=None, pad_edge=False, header_style="bold" if console.is_terminal else "")
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> None:
+    """Print a table: within the width of a terminal, else one whole line a row; `right` has the columns of numbers."""
+    rows, console = list(rows), Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        widths = [max(len(row[number]) for row in (heads, *rows)) for number in range(len(heads))]
+        for row in (heads, *rows):
+            cells = (f"{cell:{'>' if n in right else '<'}{widths[n]}}" for n, cell in enumerate(row))
+            print("  ".join(cells).rstrip())
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for number, head in enumerate(heads):
-        table.add_column(
-            head, justify="right" if number in right else "left", no_wrap=number < len(heads) - 1, overflow="fold"
-        )
+        last = number == len(heads) - 1
+        table.add_column(head, justify="right" if number in right else "left", no_wrap=not last, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console.print(table, crop=False, width=None if console.is_terminal else 10_000)
+    console.print(table)

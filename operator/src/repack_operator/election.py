@@ -101,13 +101,22 @@ class Election:
     async def release(self) -> None:
         """Give the leadership up, so that another replica need not wait; at the end of the process, at rest."""
         term, self._term = self._term, None
-        if term is None or self._lease is None:
-            return
         try:
-            await self._store(released(self._lease.body, now=datetime.now(UTC)))
-            log.info("the leadership was given up", identity=self._terms.identity, term=term)
+            if term is not None and await self._give_up(term):
+                log.info("the leadership was given up", identity=self._terms.identity, term=term)
         except KubeError as error:
             log.warning("the lease could not be released; it expires by itself", error=error.message)
+
+    async def _give_up(self, term: int) -> bool:
+        for _ in range(2):
+            if self._lease is None or (self._lease.holder, self._lease.term) != (self._terms.identity, term):
+                return False
+            try:
+                await self._store(released(self._lease.body, now=datetime.now(UTC)))
+                return True
+            except ConflictError:
+                await self._read()  # a renewal was on its way when we stopped waiting for its answer
+        return False
 
     async def _try(self) -> int | None:
         """Take or renew the lease if that is what to do; return the term, None of a follower."""

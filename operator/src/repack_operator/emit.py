@@ -8,7 +8,7 @@ is sent everything, and at the end a mark: what is not named there is gone.
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from repack_contract.events import (
     Heartbeat,
     IngestAck,
     ProgressDigest,
+    QueuePlace,
     SnapshotMark,
     TaskRemoved,
 )
@@ -47,17 +48,20 @@ class Outbox:
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._waiting: dict[str, dict[str, Any]] = {}
+        self._waiting: dict[str, bytes] = {}
+        """The last event of each task, as JSON."""
+        self._all: dict[str, None] = {}
+        """Uids of tasks to be told once more; they are looked up when their turn has come."""
         self._mark_due = False
         self.ready = asyncio.Event()
         """Set while there is something to send."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._all)
 
     def seen(self, body: Object) -> None:
         """A task exists, in this state."""
-        self._put(uid_of(body), {"kind": "task", "task": _without_noise(body), "ts": self._now().isoformat()})
+        self._put(uid_of(body), self._event(body))
 
     def removed(self, body: Object) -> None:
         """A task is gone."""
@@ -65,27 +69,35 @@ class Outbox:
         gone = TaskRemoved(uid=uid_of(body), namespace=namespace, name=name, ts=self._now())
         self._put(uid_of(body), gone.wire())
 
-    def everything(self, tasks: list[Object]) -> None:
+    def everything(self, uids: Iterable[str]) -> None:
         """Send every task, and then the mark that these are all."""
-        for body in tasks:
-            self.seen(body)
+        self._all = dict.fromkeys(uids)
         self._mark_due = True
         self.ready.set()
 
-    def take(self, tasks: Callable[[], list[Object]], *, room: int) -> list[dict[str, Any]]:
+    def take(self, tasks: "Tasks", *, room: int) -> list[dict[str, Any]]:
         """Return the next events, at most `room`, the mark among them when nothing else waits."""
         uids = list(self._waiting)[:room]
-        events = [self._waiting.pop(uid) for uid in uids]
-        if self._mark_due and not self._waiting and len(events) < room:
+        events = [json.loads(self._waiting.pop(uid)) for uid in uids]
+        for uid in uids:
+            self._all.pop(uid, None)
+        while self._all and len(events) < room:
+            uid, _ = self._all.popitem()
+            body = tasks.find(uid)
+            if body is not None:
+                events.append(self._event(body))
+        if self._mark_due and not len(self) and len(events) < room:
             self._mark_due = False
-            mark = SnapshotMark(uids=[uid_of(body) for body in tasks()], ts=self._now())
-            events.append(mark.wire())
-        if not self._waiting and not self._mark_due:
+            events.append(SnapshotMark(uids=list(tasks.uids()), ts=self._now()).wire())
+        if not len(self) and not self._mark_due:
             self.ready.clear()
         return events
 
+    def _event(self, body: Object) -> dict[str, Any]:
+        return {"kind": "task", "task": _without_noise(body), "ts": self._now().isoformat()}
+
     def _put(self, uid: str, event: dict[str, Any]) -> None:
-        self._waiting[uid] = event
+        self._waiting[uid] = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         self.ready.set()
 
 
@@ -107,6 +119,15 @@ class Pulse:
     running: int
     slots: int
     watch_age_seconds: float
+    queue: Sequence[QueuePlace] = ()
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """All tasks that exist: their uids, and each by its uid."""
+
+    uids: Callable[[], Collection[str]]
+    find: Callable[[str], Object | None]
 
 
 @dataclass(frozen=True)
@@ -114,7 +135,7 @@ class Source:
     """Where the emitter gets what it sends, and whom it tells what came back."""
 
     outbox: Outbox
-    tasks: Callable[[], list[Object]]
+    tasks: Tasks
     pulse: Callable[[], Pulse]
     progress: Callable[[list[ProgressDigest]], None]
 
@@ -193,7 +214,7 @@ class Emitter:
         if self._beat_due_at <= monotonic():
             self._beat_due_at = monotonic() + HEARTBEAT_SECONDS
             pulse = self._source.pulse()
-            events.append(Heartbeat(ts=self._now(), **vars(pulse)).wire())
+            events.append(Heartbeat(ts=self._now(), **vars(pulse) | {"queue": list(pulse.queue)}).wire())
         # The first batch to a dashboard is a heartbeat alone: its answer tells whether it must be sent everything.
         if self._dashboard is not None or not events:
             events += self._source.outbox.take(self._source.tasks, room=MAX_BATCH_EVENTS - len(events))
@@ -246,6 +267,6 @@ class Emitter:
         if ack.instance != self._dashboard:
             log.info("a dashboard was found; it is sent every task", dashboard=ack.instance)
             self._dashboard = ack.instance
-            self._source.outbox.everything(self._source.tasks())
+            self._source.outbox.everything(self._source.tasks.uids())
         if ack.progress:
             self._source.progress(ack.progress)

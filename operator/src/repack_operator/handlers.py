@@ -73,8 +73,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     settings.watching.inactivity_timeout = 75
-    settings.watching.chunk_size = 500
-    settings.queueing.idle_timeout = 1
+    settings.watching.chunk_size = 100  # each object of a chunk gets a worker and a queue at once
+    settings.queueing.idle_timeout = 0.2  # a worker that waits keeps its last object in memory
     for kind in ("jobs.v1.batch", "pods.v1"):
         settings.watching.label_selectors[kind] = LABEL_TASK
 

@@ -5,10 +5,12 @@ told since; what was deleted is remembered for a while for the same reason. A Po
 `gone` while its task exists: its termination message is the result of the attempt.
 """
 
+import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import replace
 
+from repack_contract.phases import Phase
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, key_of, uid_of
 from repack_operator.sightings import JobSeen, PodSeen, job_seen, pod_seen
 
@@ -24,11 +26,23 @@ def version_of(body: Object) -> int:
     return int(text) if text.isdigit() else 0
 
 
+def _parsed(data: bytes) -> Object:
+    body: Object = json.loads(data)
+    return body
+
+
+def _stub(uid: str, key: Key) -> Object:
+    return {"metadata": {"uid": uid, "namespace": key[0], "name": key[1]}}
+
+
 class Observed:
     """The last seen state of the cluster, as far as it concerns us."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, Object] = {}
+        self._tasks: dict[Key, bytes] = {}
+        """Tasks as JSON: a tenth of the memory of the dicts, read again when one is looked at."""
+        self._uids: dict[Key, str] = {}
+        self._phases: dict[str, str] = {}
         self._jobs: dict[str, dict[str, JobSeen]] = defaultdict(dict)
         self._pods: dict[str, dict[str, PodSeen]] = defaultdict(dict)
         self._live: set[str] = set()
@@ -52,13 +66,14 @@ class Observed:
 
     def _see_task(self, uid: str, body: Object) -> Key:
         key = key_of(body)
-        known = self._tasks.get(key)
-        if known is not None and uid_of(known) != uid:
-            self.forget(TASKS, known)  # deleted and made anew under the same name; the deletion was missed
+        known = self._uids.get(key)
+        if known is not None and known != uid:
+            self.forget(TASKS, _stub(known, key))  # deleted and made anew under the same name; that was missed
         # Who changed which field is half of an object's size and of no use here.
         metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-        self._tasks[key] = body | {"metadata": metadata}
-        self._keys[uid] = key
+        self._tasks[key] = json.dumps(body | {"metadata": metadata}, ensure_ascii=False, separators=(",", ":")).encode()
+        self._uids[key], self._keys[uid] = uid, key
+        self._phases[uid] = (body.get("status") or {}).get("phase") or Phase.PENDING.value
         return key
 
     def _note_dependent(self, resource: Resource, body: Object) -> str:
@@ -85,9 +100,10 @@ class Observed:
         return self._forget_job(body) if resource == JOBS else self._forget_pod(body)
 
     def _forget_task(self, uid: str, key: Key) -> Key:
-        if uid_of(self._tasks.get(key, {})) == uid:
-            del self._tasks[key]
+        if self._uids.get(key) == uid:
+            del self._tasks[key], self._uids[key]
         self._keys.pop(uid, None)
+        self._phases.pop(uid, None)
         for dependent in (*self._jobs.pop(uid, {}), *self._pods.pop(uid, {})):
             self._versions.pop(dependent, None)
         self._rests(uid, key[0])
@@ -123,15 +139,14 @@ class Observed:
         for uid in [uid for uid, pod in pods.items() if pod.gone and pod.attempt != keep_attempt]:
             del pods[uid]
 
-    def compare(self, resource: Resource, listed: Iterable[Object], *, known_before: frozenset[str]) -> list[Object]:
+    def compare(self, resource: Resource, exist: Collection[str], *, known_before: frozenset[str]) -> list[Object]:
         """Return what we know of a kind and the API server does not list: deletions that nobody told us.
 
         Args:
             resource: the kind.
-            listed: what the API server lists now.
+            exist: uids that the API server lists now.
             known_before: `uids` of the kind before the list was asked for; younger objects cannot be judged by it.
         """
-        exist = {uid_of(body) for body in listed}
         return [body for uid, body in self._bodies(resource) if uid in known_before and uid not in exist]
 
     def count(self, resource: Resource) -> int:
@@ -147,7 +162,7 @@ class Observed:
 
     def _bodies(self, resource: Resource) -> Iterator[tuple[str, Object]]:
         if resource == TASKS:
-            yield from ((uid_of(body), body) for body in self._tasks.values())
+            yield from ((uid, _stub(uid, key)) for key, uid in self._uids.items())
         elif resource == JOBS:
             yield from ((job.uid, job.stub()) for group in self._jobs.values() for job in group.values())
         elif resource == PODS:
@@ -156,15 +171,25 @@ class Observed:
 
     def task(self, key: Key) -> Object | None:
         """Return a task, None when there is none of that name."""
-        return self._tasks.get(key)
+        data = self._tasks.get(key)
+        return None if data is None else _parsed(data)
+
+    def task_of_uid(self, uid: str) -> Object | None:
+        """Return the task with this uid."""
+        key = self._keys.get(uid)
+        return None if key is None else self.task(key)
 
     def key_of_uid(self, uid: str) -> Key | None:
         """Return the key of the task with this uid."""
         return self._keys.get(uid)
 
-    def tasks(self) -> list[Object]:
-        """Return all tasks."""
-        return list(self._tasks.values())
+    def tasks(self) -> Iterator[Object]:
+        """Yield all tasks, read one by one; nothing may change meanwhile."""
+        return (_parsed(data) for data in self._tasks.values())
+
+    def phases(self) -> Collection[str]:
+        """Return the phase of each task."""
+        return self._phases.values()
 
     def jobs_of(self, task_uid: str) -> tuple[JobSeen, ...]:
         """Return the Jobs that belong to a task, by attempt."""

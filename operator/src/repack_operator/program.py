@@ -16,8 +16,8 @@ from repack_contract.naming import LABEL_TASK
 from repack_kube.access import Access
 from repack_kube.client import Cluster
 from repack_kube.errors import ForbiddenError, KubeError
-from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope
-from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source
+from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope, uid_of
+from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source, Tasks
 from repack_operator.handlers import make_registry, run_watches
 from repack_operator.health import Health
 from repack_operator.metrics import Metrics
@@ -166,12 +166,13 @@ class Program:
         """
         for resource, label in _KINDS:
             known = self.reconciler.observed.uids(resource)
-            listed: list[Object] = []
+            exist: set[str] = set()
             for namespace in self._served():
-                listed += (await self._cluster.list(resource, Scope(namespace, labels=label))).items
-            for body in listed:
-                self.reconciler.note(resource, body)
-            for ghost in self.reconciler.observed.compare(resource, listed, known_before=known):
+                async for page in self._cluster.pages(resource, Scope(namespace, labels=label)):
+                    for body in page.items:
+                        exist.add(uid_of(body))
+                        self.reconciler.note(resource, body)
+            for ghost in self.reconciler.observed.compare(resource, exist, known_before=known):
                 self._metrics.ghosts.labels(resource.kind).inc()
                 log.warning("an object vanished without an event", kind=resource.kind, name=ghost["metadata"]["name"])
                 self.reconciler.note(resource, ghost, deleted=True)
@@ -257,7 +258,7 @@ class Program:
         reconciler = self.reconciler
         source = Source(
             outbox=reconciler.outbox,
-            tasks=reconciler.observed.tasks,
+            tasks=Tasks(lambda: reconciler.observed.uids(TASKS), reconciler.observed.task_of_uid),
             pulse=self._pulse,
             progress=reconciler.copy_progress,
         )
@@ -272,6 +273,7 @@ class Program:
             running=slots.in_use,
             slots=slots.total,
             watch_age_seconds=round(self.health.age_seconds, 1),
+            queue=self.reconciler.forecast.places(),
         )
 
     def _name_gauges(self) -> None:

@@ -22,6 +22,7 @@ from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
 from repack_operator.actions import Performer, is_permanent
 from repack_operator.decide import decide, unreadable
 from repack_operator.emit import Outbox
+from repack_operator.forecast import Forecast
 from repack_operator.metrics import Metrics
 from repack_operator.observed import Key, Observed
 from repack_operator.published import ArtifactStore
@@ -58,6 +59,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_RBAC_SAYS = "cannot create resource"
+"""Part of what the API server says where a right is missing (its handlers' words for Forbidden)."""
+
+
 class Reconciler:
     """Keeps every task moving. One instance per process; `note` feeds it, `work` runs it."""
 
@@ -74,6 +79,7 @@ class Reconciler:
         self.observed = Observed()
         self.queue: WorkQueue[Key] = WorkQueue(clock=clock)
         self.slots = Slots(self.observed, settings.limits, clock=clock, now=now)
+        self.forecast = Forecast(self.observed, self.slots)
         self.outbox = Outbox(now=now)
         self.story = Story(cluster)
         self.on_refusal: Callable[[], None] = lambda: None
@@ -106,12 +112,11 @@ class Reconciler:
     def _tell(self, body: Object, *, deleted: bool) -> None:
         if deleted:
             uid = uid_of(body)
-            self.outbox.removed(body)
             for memory in (self._refusals, self._progress, self._copied_at):
                 memory.pop(uid, None)
             self._settle(uid)
-        else:
-            self.outbox.seen(body)
+        if self._settings.ingest_url is not None:
+            (self.outbox.removed if deleted else self.outbox.seen)(body)
 
     def admit(self) -> None:
         """Have the task looked at that goes next, where there is a slot for it; the others follow one by one."""
@@ -142,7 +147,7 @@ class Reconciler:
 
     def phases(self) -> dict[str, int]:
         """Return the number of tasks in each phase."""
-        return Tally((body.get("status") or {}).get("phase") or Phase.PENDING.value for body in self.observed.tasks())
+        return Tally(self.observed.phases())
 
     # --- what is done --------------------------------------------------------------------------------------------
 
@@ -272,6 +277,8 @@ class Reconciler:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
+            if _RBAC_SAYS in refusal.message:  # no quota and no rule of admission, which only the task can tell of
+                self.on_refusal()
 
     def _settle(self, uid: str) -> None:
         """It is known whether the Job exists: the slot that was held for it is its own, or free."""
@@ -333,6 +340,8 @@ class Reconciler:
             metrics.waits.observe(max((status.start_time - status.queued_at).total_seconds(), 0))
         if len(status.attempts or ()) > len(task.status.attempts or ()) and status.attempts:
             metrics.attempts.labels(status.attempts[-1].failure_class or "None").inc()
+        if status.phase is Phase.SUCCEEDED:
+            self.forecast.note(task, status)
         if status.phase is not None and status.phase.is_final:
             begun = status.start_time or status.queued_at
             if begun and status.completion_time:

@@ -64,6 +64,7 @@ class Attempt:
                     ok=False, reason=error.reason.value, message=error.message, hint=error.hint,
                     plugin=work.plugin.info if work.plugin else None, artifacts=work.artifacts,
                 )  # fmt: skip
+        self.on_work(work)
         if any(target.failure for target in work.targets):
             reason, message = work.failed()
             hint = next(target.failure.hint for target in work.targets if target.failure)
@@ -72,7 +73,6 @@ class Attempt:
                 ok=False, reason=reason.value, message=message, hint=hint, plugin=work.the_plugin.info,
                 plan=plan_status(work) if self.spec.dry_run else None, artifacts=work.artifacts,
             )  # fmt: skip
-        self.on_work(work)
         result = WorkResult(
             ok=True,
             plugin=work.the_plugin.info,

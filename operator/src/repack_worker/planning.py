@@ -82,7 +82,8 @@ async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     if remembered := await in_thread(cache.get, key, wanted, platform):
         work.journal.say(f"The versions for {wanted.origin} are remembered from an earlier run")
         return remembered
-    for line in wanted.lines:  # uv fetches them itself, so they are looked at before
+    # uv fetches them itself, so they are looked at before.
+    for line in (*wanted.lines, *wanted.constraints, *wanted.overrides):
         if url := Requirement(line.partition(" --hash")[0]).url:
             await work.fetcher.check_address(url.removeprefix("git+"))
     folder = work.folder / f"resolve-{platform.arch.value}"

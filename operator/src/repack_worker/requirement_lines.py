@@ -40,11 +40,11 @@ def read_requirements(text: str, *, origin: str = REQUIREMENTS) -> Requirements:
     lines: list[str] = []
     dropped: list[str] = []
     if len(text) > _MAX_TEXT:
-        raise invalid(f"requirements.txt is larger than {_MAX_TEXT >> 20} MiB.")
+        raise invalid(f"{origin} is larger than {_MAX_TEXT >> 20} MiB.")
     joined = text.replace("\r\n", "\n").replace("\\\n", " ")
     for raw in joined.splitlines():
         if len(raw) > _MAX_LINE:
-            raise invalid(f"requirements.txt: the line {raw[:80]!r} is longer than {_MAX_LINE:,} characters.")
+            raise invalid(f"{origin}: the line {raw[:80]!r} is longer than {_MAX_LINE:,} characters.")
         line = _COMMENT.sub("", raw).strip()
         if not line:
             continue
@@ -65,10 +65,10 @@ def _requirement(line: str, origin: str) -> str:
     option = _OPTIONS.search(line)
     specifier = line[: option.start()].strip() if option else line
     if len(specifier) > _MAX_SPECIFIER:
-        raise invalid(f"requirements.txt: {line[:120]!r} is longer than {_MAX_SPECIFIER:,} characters.")
+        raise invalid(f"{origin}: {line[:120]!r} is longer than {_MAX_SPECIFIER:,} characters.")
     if _VARIABLE.search(specifier):
         raise invalid(
-            f"requirements.txt: {line[:120]!r} asks for a variable of the environment.",
+            f"{origin}: {line[:120]!r} asks for a variable of the environment.",
             hint="Write the address out: what is in our environment is not for a plugin to send anywhere.",
         )
     try:

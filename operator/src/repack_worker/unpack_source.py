@@ -3,6 +3,7 @@
 Neither runs anything of the source. Paths out of the folder, links out of it and devices are refused (PEP 706).
 """
 
+import re
 import shutil
 import tarfile
 import zipfile
@@ -17,6 +18,7 @@ from repack_worker.threads import in_thread
 
 _MAX_UNPACKED = 2 << 30
 _MAX_ENTRIES = 100_000
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PROTOCOLS = ("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always")
 
 
@@ -61,6 +63,11 @@ def _damaged(archive: Path, fault: str) -> RepackError:
 
 async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str], timeout_seconds: float) -> Path:
     """Fetch one commit of a git repository into a new folder and return the folder of the project."""
+    if not _COMMIT.fullmatch(source.commit):  # a lock can write anything there, also an option of git's
+        raise RepackError(
+            Reason.DEPENDENCY_CONFLICT, f"{source.label}: {source.commit[:80]!r} is no commit.",
+            hint="Lock the plugin again with a current uv (`uv lock`).",
+        )  # fmt: skip
     git = shutil.which("git")
     if not git:
         raise RepackError(

@@ -156,3 +156,12 @@ async def test_what_kubectl_changes_shows_without_the_operator(tmp_path: Path, a
         gone = await next_message(socket)
     assert (made["type"], made["name"]) == ("task.status", "by-kubectl")
     assert (gone["type"], gone["name"]) == ("task.deleted", "demo")
+
+
+async def test_places_in_the_queue_are_shown_of_tasks_that_are_known(dashboard: Dashboard) -> None:
+    place = {"uid": "uid-1", "position": 1, "why": "all 4 slots are in use", "startsInSeconds": 90, "lastsSeconds": 60}
+    beat = heartbeat(queue=[place, place | {"uid": "of-a-stranger", "position": 2}])
+
+    await dashboard.ingest(from_operator(beat))
+
+    assert (await dashboard.http.get("/api/v1/operator/queue")).json() == [place]

@@ -11,6 +11,7 @@ from builders import a_task_object
 from fakes.redis_server import RedisServer, a_redis
 from fakes.reviews import Known, ReviewingApi
 from fakes.task_api import FakeTaskApi
+from repack_dashboard import eventlog_redis
 from running_dashboard import (
     SENDER,
     Dashboard,
@@ -155,6 +156,25 @@ async def test_redis_that_comes_back_with_its_data_is_no_event_for_browsers(
     assert taken["accepted"] == 2
     assert (event["gseq"], event["epoch"]) == (hello["seq"] + 1, hello["epoch"])
     assert up == 1
+
+
+async def test_redis_that_hangs_is_noticed_and_nobody_waits_for_it_for_ever(
+    tmp_path: Path, api: FakeTaskApi, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventlog_redis, "ANSWER_SECONDS", 1.5)
+    async with a_dashboard(tmp_path, api=api, redis_url=redis_server.url) as dashboard:
+        epoch = dashboard.services.log.epoch
+        batch = from_worker("uid-1", progressed(1))
+        redis_server.hang()
+        refused = await dashboard.http.post(INGEST, json=batch, headers=SENDER)
+        await until(lambda: not dashboard.services.log.state.is_live, "it is noticed")
+        redis_server.go_on()
+        await eventually(lambda: is_ready(dashboard), "it is followed again")
+        await dashboard.ingest(batch)  # whether the first one got there or not
+        async with dashboard.socket("/ws/tasks/uid-1?v=1") as socket:
+            _, snapshot = await messages(socket, 2)
+    assert refused.status_code == 503
+    assert (snapshot["data"]["progress"]["tick"], snapshot["epoch"], snapshot["seq"]) == (1, epoch, 2)
 
 
 @pytest.mark.parametrize("loss", ["data", "stream", "epoch"])

@@ -160,7 +160,8 @@ async def test_only_the_listed_host_names_are_answered(tmp_path: Path, api: Fake
 
 async def test_the_configuration_tells_the_page_what_it_needs(dashboard: Dashboard) -> None:
     config = (await dashboard.http.get("/api/v1/config")).json()
-    assert config["sources"] == ["URL", "Upload"]
+    assert config["sources"] == ["Marketplace", "GitHub", "URL", "Upload"]
+    assert config["marketplace"] is True
     assert config["targets"] == ["amd64"]
     assert config["modes"] == ["RequirementsOnly"]
     assert config["authMode"] == "none"

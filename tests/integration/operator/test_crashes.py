@@ -10,13 +10,13 @@ from fakes.job_controller import JobController, runs
 from operator_bench import Bench
 from operator_process import OperatorProcess
 from repack_kube.client import Cluster
-from repack_kube.resources import Object
+from repack_kube.resources import JOBS, TASKS, Object
 
 WRITES = ("create", "patch", "patch_status", "delete")
 
 
 class StuckAfter:
-    """A cluster whose n-th write takes effect and never answers: what a killed process sees of it."""
+    """A cluster whose n-th write of a Job or a status takes effect and never answers: as a killed process sees it."""
 
     def __init__(self, cluster: Cluster, *, writes: int) -> None:
         self._cluster = cluster
@@ -29,6 +29,8 @@ class StuckAfter:
 
     def _counted(self, method: Any) -> Any:
         async def call(*args: Any, **kwargs: Any) -> Any:
+            if args[0] not in (TASKS, JOBS):
+                return await method(*args, **kwargs)  # Events and questions about rights decide nothing
             if self._left <= 0:
                 await asyncio.Event().wait()
             self._left -= 1
@@ -57,6 +59,7 @@ async def crash_after(bench: Bench, writes: int, **settings: Any) -> None:
     await bench.start_operator(**settings)
 
 
+@pytest.mark.fault(1, "it is lost after its n-th write")
 @pytest.mark.parametrize("writes", [1, 2, 3])
 async def test_a_crash_after_any_write_of_a_plain_life_leaves_one_job_and_a_success(bench: Bench, writes: int) -> None:
     await bench.create_task("demo")
@@ -67,6 +70,7 @@ async def test_a_crash_after_any_write_of_a_plain_life_leaves_one_job_and_a_succ
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "it is lost while it cancels")
 @pytest.mark.parametrize("writes", [3, 4])
 async def test_a_crash_while_cancelling_still_cancels(bench: Bench, writes: int) -> None:
     bench.player.default = runs
@@ -81,6 +85,7 @@ async def test_a_crash_while_cancelling_still_cancels(bench: Bench, writes: int)
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "it is lost while it suspends")
 @pytest.mark.parametrize("writes", [3, 4])
 async def test_a_crash_while_suspending_never_runs_two_jobs(bench: Bench, writes: int) -> None:
     bench.player.default = runs
@@ -98,6 +103,7 @@ async def test_a_crash_while_suspending_never_runs_two_jobs(bench: Bench, writes
     assert len(bench.player.created) == 1
 
 
+@pytest.mark.fault(1, "SIGKILL of the real process")
 async def test_a_killed_process_is_followed_by_one_that_adopts_its_job(bench: Bench, tmp_path: Path) -> None:
     killed = asyncio.Event()
 

@@ -1,5 +1,7 @@
 """What the dashboard is told of real lives of tasks, and what comes back."""
 
+import pytest
+
 from fakes.ingest import fake_ingest
 from fakes.job_controller import runs
 from operator_bench import Bench
@@ -50,6 +52,7 @@ async def test_progress_is_copied_to_the_status_and_is_no_transition(bench: Benc
         await bench.stop_operator()
 
 
+@pytest.mark.fault(4, "nobody listens")
 async def test_work_does_not_wait_for_a_dashboard_that_is_away(bench: Bench) -> None:
     await bench.start_operator(ingest_url="http://127.0.0.1:1")
     await bench.create_task("demo")

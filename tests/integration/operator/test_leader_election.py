@@ -98,6 +98,7 @@ async def test_one_of_two_acts_and_the_other_is_ready_but_rests(pair: Pair) -> N
     assert (await pair.lease())["holderIdentity"].startswith("a_" if leader is pair.replicas[0] else "b_")
 
 
+@pytest.mark.fault(11, "SIGKILL of the leader")
 async def test_a_killed_leader_is_replaced_once_its_lease_is_over(pair: Pair) -> None:
     first = await pair.leader()
     await a_running_task(pair)
@@ -114,6 +115,7 @@ async def test_a_killed_leader_is_replaced_once_its_lease_is_over(pair: Pair) ->
     assert (await pair.lease())["leaseTransitions"] == term + 1
 
 
+@pytest.mark.fault(11, "SIGTERM of the leader")
 async def test_a_leader_that_is_asked_to_end_hands_over_at_once(pair: Pair) -> None:
     first = await pair.leader()
     await a_running_task(pair)
@@ -127,6 +129,7 @@ async def test_a_leader_that_is_asked_to_end_hands_over_at_once(pair: Pair) -> N
     assert len(pair.bench.player.created) == 1
 
 
+@pytest.mark.fault(11, "SIGSTOP, later SIGCONT")
 async def test_a_leader_that_was_frozen_wakes_up_as_a_follower_and_overwrites_nothing(pair: Pair) -> None:
     first = await pair.leader()
     await a_running_task(pair)
@@ -147,6 +150,7 @@ async def test_a_leader_that_was_frozen_wakes_up_as_a_follower_and_overwrites_no
     assert second.leads()
 
 
+@pytest.mark.fault(11, "its line is cut")
 async def test_a_leader_that_is_cut_off_stops_before_the_other_begins(pair: Pair) -> None:
     first = await pair.leader()
     await a_running_task(pair)

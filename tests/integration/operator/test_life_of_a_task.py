@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from fakes.job_controller import fails, runs
 from operator_bench import Bench
 from repack_kube.resources import JOBS
@@ -25,6 +27,7 @@ async def test_a_task_becomes_a_job_and_then_succeeds(bench: Bench) -> None:
     assert status["observedGeneration"] == task["metadata"]["generation"]
 
 
+@pytest.mark.fault(13, "calls of ten tasks are counted")
 async def test_a_quick_task_costs_three_calls(bench: Bench) -> None:
     await bench.start_operator(max_concurrent=10)
     before = len(bench.calls)
@@ -120,6 +123,7 @@ async def test_more_tasks_than_slots_wait_in_the_queue_and_say_so(bench: Bench) 
     await bench.phase("second", "Running")
 
 
+@pytest.mark.fault(6, "the Job is deleted")
 async def test_a_job_deleted_by_hand_is_one_failed_attempt(bench: Bench) -> None:
     bench.player.scripts["demo", 1] = runs
     await bench.start_operator()

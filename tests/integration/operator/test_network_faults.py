@@ -48,6 +48,7 @@ async def change_much(bench: Bench, times: int) -> None:
         body = await bench.cluster.replace(LEASES, body)
 
 
+@pytest.mark.fault(3, "the line is cut, the history compacted")
 async def test_a_job_that_vanished_while_the_watch_was_away_is_no_ghost(tmp_path: Path) -> None:
     async with a_bench_behind_a_relay(tmp_path, history=50) as (bench, relay):
         program = await bench.start_operator()
@@ -71,6 +72,7 @@ async def test_a_job_that_vanished_while_the_watch_was_away_is_no_ghost(tmp_path
         assert program.reconciler.slots.in_use == 1, "the ghost's slot is free"
 
 
+@pytest.mark.fault(2, "the line is cut")
 @pytest.mark.parametrize("seconds", [3])
 async def test_after_an_outage_work_goes_on_by_itself(tmp_path: Path, seconds: float) -> None:
     async with a_bench_behind_a_relay(tmp_path, history=10_000) as (bench, relay):
@@ -89,6 +91,7 @@ async def test_after_an_outage_work_goes_on_by_itself(tmp_path: Path, seconds: f
         assert len(bench.player.created) == 2
 
 
+@pytest.mark.fault(2, "it is away at the start")
 async def test_an_operator_that_starts_before_the_api_server_waits_for_it(tmp_path: Path) -> None:
     async with a_bench_behind_a_relay(tmp_path, history=10_000) as (bench, relay):
         relay.cut()
@@ -102,6 +105,7 @@ async def test_an_operator_that_starts_before_the_api_server_waits_for_it(tmp_pa
         await bench.phase("demo", "Running")
 
 
+@pytest.mark.fault(2, "it is away at the end")
 async def test_an_operator_can_be_stopped_while_the_api_server_is_away(tmp_path: Path) -> None:
     async with a_bench_behind_a_relay(tmp_path, history=10_000) as (bench, relay):
         await bench.start_operator()

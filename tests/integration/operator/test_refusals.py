@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from operator_bench import Bench
 from repack_kube.client import Cluster
-from repack_kube.errors import KubeError, QuotaError
+from repack_kube.errors import ForbiddenError, InvalidError, KubeError, QuotaError
 from repack_kube.resources import JOBS, TASKS
 
 
@@ -27,11 +29,23 @@ class Refusing:
         return await self._cluster.create(resource, body)
 
 
-async def test_a_full_quota_keeps_the_task_queued_with_its_reason_and_without_a_hot_loop(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (QuotaError("exceeded quota: jobs", status=403), "exceeded quota: jobs"),
+        (ForbiddenError("jobs.batch is forbidden", status=403), "jobs.batch is forbidden"),
+        (InvalidError("admission webhook denied the request: no", status=422), "admission webhook denied"),
+    ],
+    ids=["quota", "rights", "webhook"],
+)
+@pytest.mark.fault(12, "creating Jobs is refused")
+async def test_a_refused_job_keeps_the_task_queued_with_its_reason_and_without_a_hot_loop(
+    bench: Bench, error: KubeError, words: str
+) -> None:
     walls: list[Refusing] = []
 
     def wrap(cluster: Cluster) -> Cluster:
-        walls.append(Refusing(cluster, QuotaError("exceeded quota: jobs", status=403)))
+        walls.append(Refusing(cluster, error))
         return walls[0]  # type: ignore[return-value]
 
     bench.wrap = wrap
@@ -40,7 +54,7 @@ async def test_a_full_quota_keeps_the_task_queued_with_its_reason_and_without_a_
 
     task = await bench.phase("demo", "Queued")
     assert task["status"]["reason"] == "QuotaExceeded"
-    assert "exceeded quota: jobs" in task["status"]["message"]
+    assert words in task["status"]["message"]
     assert walls[0].refused <= 2
 
     walls[0].refusing = False

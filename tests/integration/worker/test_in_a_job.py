@@ -105,6 +105,7 @@ def test_an_upload_becomes_a_verified_artifact_at_the_dashboard(tmp_path, index,
     assert artifact["uri"].endswith("offline.difypkg")
     assert artifact["verification"]["passed"] is True
     assert job.result["plugin"]["name"] == "tiny"
+    assert ingest.results == {"/api/v1/ingest/results/uid-1/2": job.result}
     assert sorted(ingest.companions) == ["report.json", "sbom.cdx.json"]
     assert job.leftovers == []
 

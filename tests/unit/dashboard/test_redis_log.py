@@ -13,12 +13,14 @@ import redis
 
 from builders import a_task
 from fakes.redis_server import RedisServer
+from repack_contract.events import Heartbeat
 from repack_contract.progress import Progress
 from repack_contract.views import TaskView
 from repack_dashboard import eventlog_redis
 from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.eventlog_redis import RedisLog, connect
 from repack_dashboard.events import Bounds, Draft
+from repack_dashboard.notes import HeartbeatHeard
 from running_dashboard import until
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -143,6 +145,31 @@ async def test_an_append_to_a_lost_log_is_not_acknowledged(
             await one.log.append(ticks("u", 2)[0])
         await until(lambda: one.begins == 2, "it is begun anew")
         await append(one, *ticks("u", 2))
+
+
+async def test_a_lost_log_is_noticed_although_notes_keep_coming(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventlog_redis, "IDLE_SECONDS", 0.5)  # no pause between two notes is so long
+    prefix = a_prefix()
+    async with replica(redis_server, prefix) as one:
+        await append(one, *ticks("u", 1))
+        beat = Heartbeat(leader=True, queue_depth=0, running=0, slots=4, watch_age_seconds=0.5, ts=NOW)
+
+        async def chatter() -> None:
+            while True:
+                await asyncio.sleep(0.001)
+                with contextlib.suppress(LogUnavailableError):
+                    await one.log.tell(HeartbeatHeard(heartbeat=beat, instance="op-1", epoch=0, at=NOW))
+
+        chatting = asyncio.create_task(chatter())
+        with redis_server.client() as client:
+            client.delete(f"{prefix}:events")
+        try:
+            await until(lambda: one.begins == 2, "it is begun anew")
+        finally:
+            chatting.cancel()
+            await asyncio.gather(chatting, return_exceptions=True)
 
 
 async def test_a_replica_that_fell_behind_what_is_kept_begins_with_the_state_of_today(

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from builders import a_job_object, a_pod_object, a_task_object
 from repack_kube.resources import JOBS, PODS, TASKS
 from repack_operator.observed import Observed
@@ -11,6 +13,7 @@ def version(body: dict[str, Any], number: int) -> dict[str, Any]:
     return body | {"metadata": body["metadata"] | {"resourceVersion": str(number)}}
 
 
+@pytest.mark.fault(5, "an old version comes late")
 def test_an_older_version_that_comes_late_changes_nothing() -> None:
     observed = Observed()
     assert observed.see(TASKS, version(a_task_object(status={"phase": "Running"}), 7)) == KEY

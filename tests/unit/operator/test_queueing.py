@@ -140,6 +140,7 @@ def _plain_order(waiting: dict[Key, tuple[int, float]], limits: Limits, now: flo
     return order
 
 
+@pytest.mark.fault(13, "the queue alone")
 @pytest.mark.parametrize("slots", [4, 25])
 def test_a_burst_of_a_thousand_tasks_over_ten_namespaces_is_served_fairly(slots: int) -> None:
     """Ten namespaces come with unequal numbers of tasks at once; while all have some waiting, all are served alike."""

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from builders import a_job_object, a_task_object
-from repack_kube.errors import ConflictError, ExistsError, NotFoundError
+from repack_kube.errors import ConflictError, ExistsError, ForbiddenError, NotFoundError
 from repack_kube.resources import JOBS, TASKS, Object, ObjectList
 from repack_operator.metrics import Metrics
 from repack_operator.reconcile import Reconciler
@@ -146,6 +148,27 @@ async def test_a_task_that_is_gone_leaves_nothing_behind() -> None:
     reconciler.note(TASKS, cluster.task, deleted=True)
     await reconciler.reconcile(KEY)
 
-    assert reconciler.observed.tasks() == []
+    assert list(reconciler.observed.tasks()) == []
     assert reconciler.slots.in_use == 0
     assert reconciler.slots.waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "asks"),
+    [
+        ('jobs.batch is forbidden: User "x" cannot create resource "jobs" in API group "batch"', True),
+        ("jobs.batch is forbidden: exceeded quota: none", False),
+    ],
+)
+async def test_rights_are_asked_for_when_a_job_is_refused_for_want_of_one(message: str, asks: bool) -> None:
+    class Refusing(OneTask):
+        async def create(self, resource: Any, body: Object) -> Object:
+            raise ForbiddenError(message, status=403)
+
+    asked: list[bool] = []
+    reconciler = a_reconciler(Refusing(a_task_object()))
+    reconciler.on_refusal = lambda: asked.append(True)
+
+    await reconciler.reconcile(KEY)
+
+    assert bool(asked) is asks

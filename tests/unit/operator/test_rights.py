@@ -49,6 +49,7 @@ async def test_with_all_rights_nothing_is_said() -> None:
     assert "may not" not in health.complaint
 
 
+@pytest.mark.fault(16, "the reviews say no")
 async def test_a_missing_right_is_named_and_its_coming_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.01)
     judge = Judge("patch repackagetasks/status", "create jobs")
@@ -65,6 +66,7 @@ async def test_a_missing_right_is_named_and_its_coming_noticed(monkeypatch: pyte
     assert not health.missing
 
 
+@pytest.mark.fault(16, "a right is taken away")
 async def test_a_refusal_later_on_makes_it_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge()
     rights, health = the_rights(judge)

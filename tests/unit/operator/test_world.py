@@ -110,6 +110,7 @@ class Cluster(RuleBasedStateMachine):
         self.replaced.append(self.operator)
         self.operator = Operator(self.world, self.settings)
         self.operator.sync()
+        self.world.untold = []  # a watch tells what came after its list
 
     @rule(outages=st.integers(1, 3), effect=st.booleans())
     def api_server_does_not_answer(self, outages: int, effect: bool) -> None:
@@ -205,8 +206,15 @@ def _rests(task: Object) -> bool:
 
 Cluster.TestCase.settings = settings(max_examples=60, stateful_step_count=50)
 TestCluster = Cluster.TestCase
+for _number, _how in (
+    (1, "crashes before and after any call, in any order"),
+    (5, "events are lost, repeated and shuffled"),
+    (14, "users act at any moment"),
+):
+    TestCluster = pytest.mark.fault(_number, _how)(TestCluster)
 
 
+@pytest.mark.fault(13, "the real reconciler in simulated time")
 def test_a_thousand_tasks_of_ten_namespaces_keep_to_the_slots_and_take_fair_turns() -> None:
     """The real reconciler; every Job lasts as long as chance says."""
     chance, world, slots, share = random.Random(7), World(), 40, 5  # noqa: S311

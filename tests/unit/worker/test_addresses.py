@@ -48,7 +48,8 @@ async def refused(url: str, settings: Settings, tmp_path) -> RepackError:
 @pytest.mark.parametrize(
     ("address", "public"),
     [
-        ("151.101.0.223", True), ("2606:4700::1", True), ("203.0.113.80", True), ("2001:db8::1", True), ("64:ff9b::9765:df", True), ("2002:9765:df::1", True),
+        ("151.101.0.223", True), ("2606:4700::1", True),
+        ("203.0.113.80", True), ("2001:db8::1", True), ("64:ff9b::9765:df", True), ("2002:9765:df::1", True),
         ("127.0.0.1", False), ("127.1.2.3", False), ("0.0.0.0", False), ("10.0.0.1", False), ("172.16.0.1", False),
         ("192.168.1.1", False), ("169.254.169.254", False), ("100.64.0.1", False), ("198.18.0.1", False),
         ("224.0.0.1", False), ("255.255.255.255", False), ("::", False), ("::1", False), ("fe80::1", False),
@@ -247,3 +248,13 @@ async def test_a_url_source_is_held_to_the_same_rules(tmp_path, settings, index,
     result = await pack(tmp_path, source=UrlSource(index.add_file("x.difypkg", b"")), settings=settings)
     assert result.reason == Reason.ADDRESS_REFUSED
     assert result.hint
+
+
+@pytest.mark.parametrize("protocol", ["", "git+"])
+async def test_an_address_in_the_requirements_does_not_lead_inside(tmp_path, settings, index, pack, protocol):
+    named = settings.model_copy(update={"index_url": None})
+    address = f"{protocol}{index.base}/x-1.0-py3-none-any.whl"
+    files = plugin_files(requirements=f"x @ {address}\n")
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files), settings=named, package_index=None)
+    assert result.reason == Reason.ADDRESS_REFUSED
+    assert index.seen == []

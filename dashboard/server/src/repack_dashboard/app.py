@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse
 
 from repack_dashboard import (
     artifacts,
+    bundle,
+    catalog,
     docs,
     ingest,
     logs,
@@ -18,8 +20,10 @@ from repack_dashboard import (
     problems,
     realtime,
     results,
+    sights,
     site,
     status,
+    storage,
     tasks,
     wheels,
 )
@@ -35,6 +39,7 @@ from repack_dashboard.eventlog_redis import RedisLog, connect
 from repack_dashboard.events import Bounds
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
+from repack_dashboard.marketplace import Marketplace
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
@@ -97,11 +102,23 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
             seconds=settings.auth_recheck_seconds,
         ),
         senders_api=api,
+        marketplace=make_marketplace(settings),
         doors=Doors(
             in_all=settings.max_connections,
             per_address=settings.max_connections_per_address,
             per_user=settings.max_connections_per_user if settings.auth_mode is AuthMode.KUBERNETES else None,
         ),
+    )
+
+
+def make_marketplace(settings: Settings) -> Marketplace | None:
+    """Return the Marketplace that users may look around in."""
+    if settings.marketplace_url is None:
+        return None
+    return Marketplace(
+        settings.marketplace_url,
+        seconds=settings.marketplace_timeout_seconds,
+        keep_seconds=settings.marketplace_cache_seconds,
     )
 
 
@@ -155,6 +172,8 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
         async with running(services):
             yield
         services.attempts.close()
+        if services.marketplace is not None:
+            await services.marketplace.close()
 
     app = FastAPI(
         title="dify-repack",
@@ -187,6 +206,10 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         status.api_routes(services),
         tasks.routes(services),
         logs.routes(services),
+        sights.routes(services),
+        catalog.routes(services),
+        bundle.routes(services),
+        storage.routes(services),
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
         ingest.routes(services, guard),

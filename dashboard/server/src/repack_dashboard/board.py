@@ -90,7 +90,7 @@ class Board:
         self.store.begin(states)
 
     def _kept_progress(self, uid: str) -> Progress | None:
-        return self._progress.pop(uid, None) or self._attempts.last_progress(uid)
+        return self._progress.get(uid) or self._attempts.last_progress(uid)
 
     async def _append(self, view: TaskView, body: TaskView | Progress | None, *, order: Order = (0, 0, 0)) -> Outcome:
         return await self._log.append(Draft(view.uid, view.namespace, view.name, self._now(), body, order))

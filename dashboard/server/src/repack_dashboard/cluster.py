@@ -57,30 +57,30 @@ class ClusterTasks:
     """The tasks in the namespaces that are shown."""
 
     def __init__(self, api: TaskApi, *, namespaces: Sequence[str]) -> None:
-        self._api = api
+        self.api = api
         self._scopes = [Scope(namespace=name) for name in namespaces] or [Scope()]
         self.unreadable = 0
         """How many tasks of the last list could not be read: of a newer version, or written by hand."""
 
     async def list(self) -> "list[RepackageTask]":
         """Return every task that can be read. Raises `KubeError`."""
-        bodies = [body for scope in self._scopes for body in (await self._api.list(TASKS, scope)).items]
+        bodies = [body for scope in self._scopes for body in (await self.api.list(TASKS, scope)).items]
         tasks = [parse_task(body) for body in bodies]
         self.unreadable = tasks.count(None)
         return [task for task in tasks if task is not None]
 
     async def create(self, body: Object) -> RepackageTask:
         """Create a task and return it as stored. Raises `KubeError`."""
-        return RepackageTask.model_validate(await self._api.create(TASKS, body), extra="ignore")
+        return RepackageTask.model_validate(await self.api.create(TASKS, body), extra="ignore")
 
     async def patch(self, name: str, body: dict[str, Any], *, namespace: str) -> RepackageTask:
         """Merge `body` into a task and return it as stored. Raises `KubeError`."""
-        answer = await self._api.patch(TASKS, name, body, namespace=namespace)
+        answer = await self.api.patch(TASKS, name, body, namespace=namespace)
         return RepackageTask.model_validate(answer, extra="ignore")
 
     async def delete(self, name: str, *, namespace: str, uid: str) -> None:
         """Delete that very task. Raises `KubeError`."""
-        await self._api.delete(TASKS, name, namespace=namespace, uid=uid)
+        await self.api.delete(TASKS, name, namespace=namespace, uid=uid)
 
 
 class Relist:

@@ -203,11 +203,13 @@ class RedisLog:
         return epoch.decode(), int(gseq)
 
     async def _goes_on(self, gseq: int) -> bool:
-        """Tell whether the stream still holds the event after the last one that we took."""
-        following = event_id(self._ring.gseq + 1)
+        """Tell whether the stream still holds what follows the last event that we took."""
         if gseq == self._ring.gseq:
             return True
-        return bool(await _answer(self._redis.xrange(self._events_key, following, following)))
+        following = event_id(self._ring.gseq + 1)
+        answer = await _answer(self._redis.xrange(self._events_key, following, following))
+        found = cast("list[tuple[EventId, Fields]]", answer)
+        return bool(found) and found[0][1][b"after"] == self._mark
 
     async def _begin(self, epoch: str) -> None:
         """Load everything that Redis keeps, and tell the listeners that what they knew is void."""
@@ -236,6 +238,8 @@ class RedisLog:
 
     async def _follow(self) -> None:
         """Take what comes, until something breaks."""
+        now = asyncio.get_running_loop().time
+        sure_at = now()  # when the log was last known to be the one that we follow
         while True:
             places: dict[Any, Any] = {
                 self._events_key: event_id(self._ring.gseq),
@@ -243,10 +247,15 @@ class RedisLog:
             }
             answer = await _answer(self._redis.xread(places, count=PORTION, block=int(IDLE_SECONDS * 1000)))
             found = dict(cast("Streams", answer))
-            self._take_events(found.get(self._events_key.encode(), []))
+            events = found.get(self._events_key.encode(), [])
+            self._take_events(events)
             self._take_notes(found.get(self._notes_key.encode(), []))
-            if not found and (await self._find())[0] != self.epoch:
-                raise _OtherLogError  # it was lost without a word, as no connection broke
+            if events:
+                sure_at = now()
+            elif now() - sure_at >= IDLE_SECONDS:
+                if (await self._find())[0] != self.epoch:
+                    raise _OtherLogError  # it was lost without a word, as no connection broke
+                sure_at = now()
             await self._trim()
 
     def _take_events(self, items: list[tuple[EventId, Fields]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from repack_contract.events import HEARTBEAT_SECONDS, MISSED_HEARTBEATS, Heartbeat
+from repack_contract.events import HEARTBEAT_SECONDS, MISSED_HEARTBEATS, Heartbeat, QueuePlace
 from repack_contract.views import OperatorHealth, OperatorState
 
 STALE_SECONDS = HEARTBEAT_SECONDS * MISSED_HEARTBEATS
@@ -16,12 +16,15 @@ class OperatorWatch:
         self._clock = clock
         self._heard_at: float | None = None
         self.health = OperatorHealth()
+        self.queue: list[QueuePlace] = []
+        """The first places of the operator's queue, as it last told."""
 
     def heard(self, heartbeat: Heartbeat, *, instance: str, epoch: int, at: datetime) -> bool:
         """Take a heartbeat; True when what browsers see changed. That of a leader who was replaced is ignored."""
         if self.health.epoch is not None and epoch < self.health.epoch and not self._is_silent():
             return False
         old = self.health
+        self.queue = heartbeat.queue
         self._heard_at = self._clock()
         self.health = OperatorHealth(
             state=OperatorState.HEALTHY,

@@ -12,6 +12,7 @@ from repack_dashboard.doors import Doors
 from repack_dashboard.eventlog import EventLog, LogUnavailableError
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
+from repack_dashboard.marketplace import Marketplace
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
@@ -48,6 +49,8 @@ class Services:
     doors: Doors
     senders_api: IngestApi
     """Where to ask who sends in."""
+    marketplace: Marketplace | None = None
+    """None where it is switched off."""
     is_draining: bool = field(default=False)
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repack_contract.task import Arch, Mode, SourceType
@@ -110,6 +110,14 @@ class Settings(BaseSettings):
     redis_prefix: str = Field(default="dify-repack", pattern=r"^[A-Za-z0-9._:{}-]{1,64}$")
     """What the names of all keys in Redis begin with; each installation that shares a Redis needs its own."""
 
+    marketplace_url: str | None = "https://marketplace.dify.ai"
+    """Base URL of the Marketplace that the page's list of plugins comes from, asked by this server on a user's behalf;
+    set it empty on a network that does not reach it: the page then offers links and uploads only."""
+    marketplace_timeout_seconds: float = Field(default=8.0, gt=0)
+    """Longest wait for one answer of the Marketplace; a person is waiting too."""
+    marketplace_cache_seconds: float = Field(default=300.0, ge=0)
+    """Seconds for which an answer of the Marketplace is used again."""
+
     ring_events: int = Field(default=10_000, gt=0)
     """Events kept for clients that come back, all tasks together."""
     ring_bytes: int = Field(default=16 * 1024**2, gt=0)
@@ -153,6 +161,15 @@ class Settings(BaseSettings):
     """Seconds that may pass after a ping that nothing follows; interval + timeout is the age of a dead peer."""
     cleanup_interval: float = Field(default=300.0, gt=0, validation_alias="WS_CLEANUP_INTERVAL")
     """Seconds between two sweeps for silent connections and expired events; a safety net only."""
+
+    @field_validator("marketplace_url", mode="after")
+    @classmethod
+    def _check_marketplace(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("give an address that begins with http:// or https://, or nothing to switch it off")
+        return value
 
     @model_validator(mode="after")
     def _check_auth(self) -> Self:

@@ -5,6 +5,7 @@ import time
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from repack_contract.events import QueuePlace
 from repack_contract.task import Output
 from repack_contract.views import ClientConfig, Defaults, Limits, OperatorHealth, TaskView
 from repack_dashboard.metrics import CONTENT_TYPE
@@ -27,6 +28,12 @@ def api_routes(services: Services) -> APIRouter:
     async def operator(_access: UserAccess) -> OperatorHealth:
         """Return how the operator is."""
         return services.operator.health
+
+    @router.get("/operator/queue")
+    async def queue(access: UserAccess) -> list[QueuePlace]:
+        """Return the first tasks of the queue: where each stands, why it waits, when it will probably start."""
+        views = ((place, services.board.store.get(place.uid)) for place in services.operator.queue)
+        return [place for place, view in views if view is not None and access.shows(view.namespace)]
 
     return router
 
@@ -92,6 +99,7 @@ def client_config(services: Services, access: Access) -> ClientConfig:
         sources=settings.sources,
         targets=settings.targets,
         modes=settings.modes,
+        marketplace=services.marketplace is not None,
         limits=Limits(max_upload_bytes=settings.max_upload_bytes),
         defaults=Defaults(
             targets=settings.targets[:1],

@@ -1,12 +1,17 @@
 /** Calls to the server. Every failure is an `ApiError` with the reason and hint of problem+json. */
 
+import { authorization } from "./session";
 import type {
   ClientConfig,
   LogPage,
+  MarketplacePage,
+  MarketplaceVersions,
   NewTask,
   OperatorHealth,
   Problem,
+  StorageReport,
   TaskList,
+  TaskSights,
   TaskView,
   Upload,
 } from "./types";
@@ -54,7 +59,7 @@ export function problemOf(status: number, body: string): ApiError {
 }
 
 async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const init: RequestInit = { method, headers: { Accept: "application/json" } };
+  const init: RequestInit = { method, headers: { Accept: "application/json", ...authorization() } };
   if (signal) init.signal = signal;
   if (body !== undefined) {
     init.headers = { ...init.headers, "Content-Type": "application/json" };
@@ -85,13 +90,53 @@ export const api = {
   remove: (uid: string) => call<void>("DELETE", `/tasks/${id(uid)}`),
   log: (uid: string, query: { attempt?: number; after?: number; limit?: number }) =>
     call<LogPage>("GET", `/tasks/${id(uid)}/log?${new URLSearchParams(numbers(query))}`),
+  sights: (uid: string) => call<TaskSights>("GET", `/tasks/${id(uid)}/sights`),
+  storage: () => call<StorageReport>("GET", "/storage"),
+  searchPlugins: (query: PluginQuery) =>
+    call<MarketplacePage>("GET", `/marketplace/plugins?${new URLSearchParams(filled(query))}`),
+  featuredPlugins: () => call<MarketplacePage>("GET", "/marketplace/featured"),
+  pluginAuthors: () => call<{ authors: string[] }>("GET", "/marketplace/authors"),
+  plugin: (author: string, name: string) =>
+    call<MarketplaceVersions>("GET", `/marketplace/plugins/${id(author)}/${id(name)}`),
 };
+
+export interface PluginQuery {
+  q: string;
+  category: string;
+  author: string;
+  page: number;
+}
+
+export const iconUrl = (author: string, name: string) =>
+  `${PREFIX}/marketplace/plugins/${id(author)}/${id(name)}/icon`;
+
+/** The packages of several tasks as one zip. */
+export const archiveUrl = (uids: readonly string[]) =>
+  `${PREFIX}/archive?${uids.map((uid) => `task=${id(uid)}`).join("&")}`;
+
+/** A file of this server as an object of the page, for what a plain link cannot bring: it has no Authorization header. */
+export async function fetchBlob(url: string): Promise<Blob> {
+  let response: Response;
+  try {
+    response = await fetch(url, { headers: authorization() });
+  } catch (error) {
+    throw toApiError(error);
+  }
+  if (!response.ok) throw problemOf(response.status, await response.text());
+  return response.blob();
+}
 
 export const logTextUrl = (uid: string, attempt: number) =>
   `${PREFIX}/tasks/${id(uid)}/log.txt?attempt=${attempt}`;
 
 function numbers(query: Record<string, number | undefined>): [string, string][] {
   return Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
+}
+
+function filled(query: PluginQuery): [string, string][] {
+  return Object.entries(query)
+    .map(([key, value]): [string, string] => [key, String(value)])
+    .filter(([, value]) => value !== "");
 }
 
 export interface UploadHandle {
@@ -105,6 +150,7 @@ export function upload(file: File, onProgress: (sent: number, total: number) => 
   const done = new Promise<Upload>((resolve, reject) => {
     request.open("POST", `${PREFIX}/uploads?filename=${id(file.name)}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
     request.onload = () => {
       if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText) as Upload);

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Archive
+         * @description Return the packages of several tasks as one zip; `sha256sum -c SHA256SUMS` checks what was unpacked.
+         */
+        get: operations["archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/artifacts/{uid}/{filename}": {
         parameters: {
             query?: never;
@@ -168,6 +188,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/marketplace/authors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plugin Authors
+         * @description Return the authors of the plugins that are installed most.
+         */
+        get: operations["plugin_authors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/marketplace/featured": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Featured Plugins
+         * @description Return what the Marketplace itself puts in front.
+         */
+        get: operations["featured_plugins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/marketplace/plugins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Plugins
+         * @description Search the Marketplace, the most installed plugins first.
+         */
+        get: operations["search_plugins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/marketplace/plugins/{author}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Plugin
+         * @description Return one plugin and all its versions, newest first.
+         */
+        get: operations["read_plugin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/marketplace/plugins/{author}/{name}/icon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plugin Icon
+         * @description Return a plugin's icon.
+         */
+        get: operations["plugin_icon"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operator": {
         parameters: {
             query?: never;
@@ -180,6 +300,46 @@ export interface paths {
          * @description Return how the operator is.
          */
         get: operations["operator"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operator/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Queue
+         * @description Return the first tasks of the queue: where each stands, why it waits, when it will probably start.
+         */
+        get: operations["queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Storage
+         * @description Return how many files of each kind there are, how large they are, and when they go.
+         */
+        get: operations["storage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -330,6 +490,26 @@ export interface paths {
          * @description Let a suspended task go on; its work begins again.
          */
         post: operations["resume_task"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{uid}/sights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sights
+         * @description Return the Pods of the task's current attempt and the Events about the task, its Job and its Pods.
+         */
+        get: operations["sights"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -556,6 +736,12 @@ export interface components {
              */
             instance: string;
             limits: components["schemas"]["Limits"];
+            /**
+             * Marketplace
+             * @description The Marketplace can be searched from the page.
+             * @default false
+             */
+            marketplace: boolean;
             /** Modes */
             modes: components["schemas"]["Mode"][];
             /** Namespace */
@@ -660,6 +846,35 @@ export interface components {
             type: "error";
         };
         /**
+         * EventSight
+         * @description A Kubernetes Event about the task, its Jobs or its Pods.
+         */
+        EventSight: {
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Kind
+             * @description Of the object that it is about: `RepackageTask`, `Job`, `Pod`.
+             */
+            kind: string;
+            /** Lastseen */
+            lastSeen?: string | null;
+            /** Message */
+            message: string;
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Type
+             * @description `Normal` or `Warning`.
+             */
+            type: string;
+        };
+        /**
          * GitHubSource
          * @description An asset of a GitHub release.
          */
@@ -705,6 +920,11 @@ export interface components {
             kind: "heartbeat";
             /** Leader */
             leader: boolean;
+            /**
+             * Queue
+             * @description The first places of the queue.
+             */
+            queue: components["schemas"]["QueuePlace"][];
             /** Queuedepth */
             queueDepth: number;
             /** Running */
@@ -892,6 +1112,70 @@ export interface components {
             last: number;
         };
         /**
+         * MarketplaceAuthors
+         * @description Authors of the plugins that are installed most.
+         */
+        MarketplaceAuthors: {
+            /** Authors */
+            authors: string[];
+        };
+        /**
+         * MarketplacePage
+         * @description A page of search results.
+         */
+        MarketplacePage: {
+            /** Items */
+            items: components["schemas"]["MarketplacePlugin"][];
+            /** Page */
+            page: number;
+            /**
+             * Total
+             * @description Number of plugins that match.
+             */
+            total: number;
+        };
+        /**
+         * MarketplacePlugin
+         * @description A plugin as a list of search results shows it.
+         */
+        MarketplacePlugin: {
+            /** Author */
+            author: string;
+            /**
+             * Brief
+             * @description One sentence, by language.
+             */
+            brief: {
+                [key: string]: string;
+            };
+            /**
+             * Category
+             * @default
+             */
+            category: string;
+            /**
+             * Installs
+             * @default 0
+             */
+            installs: number;
+            /**
+             * Label
+             * @description What people call it, by language (`en_US`, `zh_Hans`).
+             */
+            label: {
+                [key: string]: string;
+            };
+            /** Latestversion */
+            latestVersion?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Verified
+             * @default false
+             */
+            verified: boolean;
+        };
+        /**
          * MarketplaceSource
          * @description A plugin of the Dify Marketplace.
          */
@@ -905,6 +1189,15 @@ export interface components {
              * @description absent: the latest one, looked up when the task runs
              */
             version?: string | null;
+        };
+        /**
+         * MarketplaceVersions
+         * @description All versions of one plugin, newest first.
+         */
+        MarketplaceVersions: {
+            plugin: components["schemas"]["MarketplacePlugin"];
+            /** Versions */
+            versions: string[];
         };
         /**
          * Metadata
@@ -1168,6 +1461,27 @@ export interface components {
             version?: string | null;
         };
         /**
+         * PodSight
+         * @description A Pod of the current attempt, as far as it helps to see why nothing moves.
+         */
+        PodSight: {
+            /** Image */
+            image?: string | null;
+            /** Message */
+            message?: string | null;
+            /** Name */
+            name: string;
+            /** Node */
+            node?: string | null;
+            /** Phase */
+            phase: string;
+            /**
+             * Reason
+             * @description Why a container waits or ended, such as `ImagePullBackOff`; of a Pod that found no node `Unschedulable`.
+             */
+            reason?: string | null;
+        };
+        /**
          * Pong
          * @description The answer to a ping, with its id.
          */
@@ -1301,6 +1615,31 @@ export interface components {
              */
             kind: "progress";
             progress: components["schemas"]["Progress"];
+        };
+        /**
+         * QueuePlace
+         * @description A task that waits for a slot: where it stands, and when it will probably begin.
+         */
+        QueuePlace: {
+            /**
+             * Lastsseconds
+             * @description How long a task of this source and these targets took lately.
+             */
+            lastsSeconds?: number | null;
+            /** Position */
+            position: number;
+            /**
+             * Startsinseconds
+             * @description An estimate; None while nothing is known of durations.
+             */
+            startsInSeconds?: number | null;
+            /** Uid */
+            uid: string;
+            /**
+             * Why
+             * @description What keeps it from starting, such as `all 4 slots are in use`.
+             */
+            why: string;
         };
         /**
          * RepackageTask
@@ -1552,6 +1891,32 @@ export interface components {
             startTime?: string | null;
         };
         /**
+         * StorageReport
+         * @description What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted.
+         */
+        StorageReport: {
+            /** Freebytes */
+            freeBytes: number;
+            /** @description Files of deleted tasks and uploads that no task names: they go when `retention_seconds` are over. */
+            leaving: components["schemas"]["StoredBytes"];
+            logs: components["schemas"]["StoredBytes"];
+            /** Maxartifactbytes */
+            maxArtifactBytes: number;
+            /** Maxuploadbytes */
+            maxUploadBytes: number;
+            /** @description Finished packages of tasks that exist. */
+            packages: components["schemas"]["StoredBytes"];
+            /**
+             * Retentionseconds
+             * @description Those after which the files of deleted tasks go.
+             */
+            retentionSeconds: number;
+            /** @description What users uploaded and some task still names. */
+            uploads: components["schemas"]["StoredBytes"];
+            /** Volumebytes */
+            volumeBytes: number;
+        };
+        /**
          * StoredArtifact
          * @description A package that a worker uploaded.
          */
@@ -1567,6 +1932,22 @@ export interface components {
              * @description Path on the dashboard, from which the page and `curl` download it.
              */
             uri: string;
+        };
+        /**
+         * StoredBytes
+         * @description Files of one kind.
+         */
+        StoredBytes: {
+            /**
+             * Files
+             * @default 0
+             */
+            files: number;
+            /**
+             * Sizebytes
+             * @default 0
+             */
+            sizeBytes: number;
         };
         /**
          * Subscribe
@@ -1822,6 +2203,24 @@ export interface components {
             ts: string;
             /** Uid */
             uid: string;
+        };
+        /**
+         * TaskSights
+         * @description What `kubectl describe` would tell of a task's Pods and Events.
+         */
+        TaskSights: {
+            /**
+             * Events
+             * @description Newest first.
+             */
+            events: components["schemas"]["EventSight"][];
+            /**
+             * Missing
+             * @description What the dashboard's service account may not list: `pods`, `events`.
+             */
+            missing: string[];
+            /** Pods */
+            pods: components["schemas"]["PodSight"][];
         };
         /**
          * TaskSnapshot
@@ -2086,6 +2485,38 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    archive: {
+        parameters: {
+            query: {
+                /** @description uids of tasks */
+                task: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     download_artifact: {
         parameters: {
             query?: never;
@@ -2395,6 +2826,165 @@ export interface operations {
             };
         };
     };
+    plugin_authors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketplaceAuthors"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    featured_plugins: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketplacePage"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_plugins: {
+        parameters: {
+            query?: {
+                q?: string;
+                category?: string;
+                author?: string;
+                page?: number;
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketplacePage"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_plugin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                author: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketplaceVersions"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plugin_icon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                author: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The icon. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": unknown;
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     operator: {
         parameters: {
             query?: never;
@@ -2411,6 +3001,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OperatorHealth"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuePlace"][];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageReport"];
                 };
             };
             /** @description It cannot be done. */
@@ -2702,6 +3350,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sights: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskSights"];
                 };
             };
             /** @description It cannot be done. */

@@ -20,6 +20,7 @@ export type Phase = Schemas["Phase"];
 export type Stage = Schemas["Stage"];
 export type StageState = Schemas["StageState"];
 export type SourceType = Schemas["SourceType"];
+export type Mode = Schemas["Mode"];
 export type Arch = Schemas["Arch"];
 
 export type Source = Wire<Schemas["Source"]>;
@@ -37,6 +38,12 @@ export type LogPage = Wire<Schemas["LogPage"]>;
 export type OperatorHealth = Wire<Schemas["OperatorHealth"]>;
 export type Upload = Wire<Schemas["Upload"]>;
 export type ClientConfig = Wire<Schemas["ClientConfig"]>;
+export type MarketplacePlugin = Wire<Schemas["MarketplacePlugin"]>;
+export type MarketplacePage = Wire<Schemas["MarketplacePage"]>;
+export type MarketplaceVersions = Wire<Schemas["MarketplaceVersions"]>;
+export type StorageReport = Wire<Schemas["StorageReport"]>;
+export type TaskSights = Wire<Schemas["TaskSights"]>;
+export type PodSight = Wire<Schemas["PodSight"]>;
 export type Problem = Omit<Wire<Schemas["Problem"]>, "type" | "hint" | "instance" | "details"> &
   Partial<Pick<Wire<Schemas["Problem"]>, "type" | "hint" | "instance" | "details">>;
 

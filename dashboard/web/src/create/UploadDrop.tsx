@@ -12,10 +12,13 @@ export function UploadDrop({
   uploading,
   maxBytes,
   fault,
+  same,
 }: {
   uploading: Uploading;
   maxBytes: number;
   fault: string | null;
+  /** Key of the file that the copied task was made of, as long as no other one is chosen. */
+  same: string | null;
 }) {
   const { t, language } = useWords();
   const { state } = uploading;
@@ -36,7 +39,19 @@ export function UploadDrop({
           if (file) uploading.send(file);
         }}
       />
-      {state.kind === "none" || state.kind === "refused" || state.kind === "failed" ? (
+      {same !== null && (
+        <div className={styles.chosen}>
+          <Icon name="check" size={20} />
+          <div className={styles.chosenText}>
+            <div className="ellipsis">{same.replace(/^[0-9a-f]{32}-/, "")}</div>
+            <div className="muted">{t("create.upload.same")}</div>
+          </div>
+          <Button size="compact-sm" variant="subtle" onClick={choose}>
+            {t("create.upload.other")}
+          </Button>
+        </div>
+      )}
+      {same !== null ? null : state.kind === "none" || state.kind === "refused" || state.kind === "failed" ? (
         <div className={styles.drop}>
           <Icon name="upload" size={26} />
           <strong>{t("create.drop.title")}</strong>

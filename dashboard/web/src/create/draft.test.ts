@@ -11,6 +11,7 @@ const config: ClientConfig = {
   sources: ["URL", "Upload"],
   targets: ["amd64"],
   modes: ["RequirementsOnly"],
+  marketplace: true,
   limits: { maxUploadBytes: 1_000 },
   defaults: { targets: ["amd64"], python: "3.12", mode: "RequirementsOnly", suffix: "offline" },
 };

@@ -1,21 +1,30 @@
 /** What stands in the form, and what is sent of it. Pure. */
 
-import type { Arch, ClientConfig, NewSpec, NewTask, Source } from "../api/types";
+import type { Arch, ClientConfig, Mode, NewSpec, NewTask, Source, TaskView } from "../api/types";
+import type { Prefill } from "./prefill";
 
 export interface Draft {
   targets: readonly Arch[];
   python: string;
   mirror: string;
+  mode: Mode;
   name: string;
 }
 
 export type DraftField = "targets" | "python" | "mirror" | "name";
 
-export function firstDraft(config: ClientConfig): Draft {
+/** The server's defaults, then what the address says, or what the task has that the form is a copy of. */
+export function firstDraft(config: ClientConfig, prefill?: Prefill, copied?: TaskView): Draft {
+  const spec = copied?.spec;
+  const wanted = spec ? spec.targets.map(({ arch }) => arch) : (prefill?.targets ?? []);
+  const targets = wanted.filter((arch) => config.targets.includes(arch));
   return {
-    targets: config.defaults.targets,
-    python: config.defaults.python,
-    mirror: config.defaults.packageIndexUrl ?? "",
+    targets: targets.length > 0 ? targets : config.defaults.targets,
+    python: spec?.python ?? config.defaults.python,
+    mirror: spec
+      ? (spec.packageIndex?.url ?? "")
+      : (prefill?.mirror ?? config.defaults.packageIndexUrl ?? ""),
+    mode: spec && config.modes.includes(spec.mode) ? spec.mode : config.defaults.mode,
     name: "",
   };
 }
@@ -34,16 +43,29 @@ export function faultsOf(draft: Draft): ReadonlySet<DraftField> {
   return faults;
 }
 
-export function toNewTask(draft: Draft, source: Source, config: ClientConfig): NewTask {
+export function toNewTask(draft: Draft, source: Source, config: ClientConfig, rerunOf?: string): NewTask {
   const spec: NewSpec = {
     source,
     targets: draft.targets.map((arch) => ({ arch })),
     python: draft.python,
-    mode: config.defaults.mode,
+    mode: draft.mode,
     output: { suffix: config.defaults.suffix },
   };
   if (draft.mirror !== "") spec.packageIndex = { url: draft.mirror };
-  return draft.name === "" ? { spec } : { name: draft.name, spec };
+  return {
+    spec,
+    ...(draft.name === "" ? {} : { name: draft.name }),
+    ...(rerunOf === undefined ? {} : { rerunOf }),
+  };
+}
+
+/** Seconds that a dry run stays after its end: long enough to read its plan, and no longer. */
+export const DRY_RUN_TTL = 900;
+
+/** The same wish as a dry run: the worker stops after Plan, and the task goes by itself. */
+export function asDryRun(task: NewTask): NewTask {
+  const spec = { ...task.spec, dryRun: true, ttlSecondsAfterFinished: DRY_RUN_TTL };
+  return { spec };
 }
 
 /** The form's field that a server's `details.field` is about; null when it is about the source or none. */

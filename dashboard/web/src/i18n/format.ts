@@ -27,7 +27,8 @@ const MB = 1_000_000;
 export function bytes(value: number, language: Language): string {
   if (value < 1_000) return `${numberFormat(language, 0).format(value)} B`;
   if (value < MB) return `${numberFormat(language, 1).format(value / 1_000)} kB`;
-  return `${numberFormat(language, 1).format(value / MB)} MB`;
+  if (value < 10_000 * MB) return `${numberFormat(language, 1).format(value / MB)} MB`;
+  return `${numberFormat(language, 1).format(value / MB / 1_000)} GB`;
 }
 
 /** A running time: `0.4 s`, `37 s`, `2 min 05 s`, `1 h 02 min`. */
@@ -41,6 +42,23 @@ export function duration(milliseconds: number, language: Language): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}${words.m} ${String(seconds % 60).padStart(2, "0")}${words.s}`;
   return `${Math.floor(minutes / 60)}${words.h} ${String(minutes % 60).padStart(2, "0")}${words.m}`;
+}
+
+/** A length of time as a rule says it: `30 minutes`, `24 hours`, `7 days`. */
+export function spell(seconds: number, language: Language): string {
+  const [value, unit]: [number, "minute" | "hour" | "day"] =
+    seconds < 3_600
+      ? [seconds / 60, "minute"]
+      : seconds < 172_800
+        ? [seconds / 3_600, "hour"]
+        : [seconds / 86_400, "day"];
+  const digits = Number.isInteger(value) ? 0 : 1;
+  return new Intl.NumberFormat(language, {
+    style: "unit",
+    unit,
+    unitDisplay: "long",
+    maximumFractionDigits: digits,
+  }).format(value);
 }
 
 /** How long ago, in words; the exact moment belongs into the element's title. */

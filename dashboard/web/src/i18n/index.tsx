@@ -3,7 +3,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import { en } from "./en";
 import type { Language } from "./format";
-import { zhCN } from "./zh-CN";
 
 export type { Language } from "./format";
 export type Key = keyof typeof en;
@@ -17,15 +16,21 @@ type Arguments<K extends Key> = [Placeholders<(typeof en)[K]>] extends [never]
 
 export type Translate = <K extends Key>(key: K, ...values: Arguments<K>) => string;
 
-const CATALOGUES: Record<Language, Record<Key, string>> = { en, "zh-CN": zhCN };
+type Catalogue = Record<Key, string>;
+const CATALOGUES: Partial<Record<Language, Catalogue>> & { en: Catalogue } = { en };
 const STORED = "repack.language";
+
+/** Fetch the words of a language before it is shown; English is there from the start. */
+export async function loadLanguage(language: Language): Promise<void> {
+  if (language === "zh-CN") CATALOGUES["zh-CN"] ??= (await import("./zh-CN")).zhCN;
+}
 
 export function fill(text: string, values: Record<string, string | number> = {}): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
 export function translator(language: Language): Translate {
-  const catalogue = CATALOGUES[language];
+  const catalogue = CATALOGUES[language] ?? en;
   return (key, ...values) => fill(catalogue[key], values[0] ?? {});
 }
 
@@ -56,6 +61,9 @@ export function useWords(): Words {
   return words;
 }
 
+/** The language that this browser's user reads. */
+export const ownLanguage = (): Language => preferredLanguage(read(), navigator.languages);
+
 function read(): string | null {
   try {
     return localStorage.getItem(STORED);
@@ -65,9 +73,7 @@ function read(): string | null {
 }
 
 export function LanguageProvider({ children, initial }: { children: ReactNode; initial?: Language }) {
-  const [language, setLanguage] = useState<Language>(
-    () => initial ?? preferredLanguage(read(), navigator.languages),
-  );
+  const [language, setLanguage] = useState<Language>(() => initial ?? ownLanguage());
   useEffect(() => {
     document.documentElement.lang = language;
   }, [language]);
@@ -76,7 +82,7 @@ export function LanguageProvider({ children, initial }: { children: ReactNode; i
       language,
       t: translator(language),
       setLanguage: (chosen) => {
-        setLanguage(chosen);
+        void loadLanguage(chosen).then(() => setLanguage(chosen));
         try {
           localStorage.setItem(STORED, chosen);
         } catch {

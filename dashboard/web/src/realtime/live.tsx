@@ -71,6 +71,11 @@ export class Live {
     };
   }
 
+  /** Close the connection until somebody asks for it again. */
+  leave(): void {
+    this.socket.disconnect();
+  }
+
   dispose(): void {
     this.socket.dispose();
   }

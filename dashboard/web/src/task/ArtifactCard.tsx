@@ -1,8 +1,8 @@
-import { Button } from "@mantine/core";
 import type { Artifact, Verification } from "../api/types";
 import { isKey, useWords } from "../i18n";
 import { bytes, integer } from "../i18n/format";
 import { CopyLine } from "../ui/CopyButton";
+import { FileLink } from "../ui/FileLink";
 import { Icon } from "../ui/Icon";
 import { Moment } from "../ui/Times";
 import styles from "./ArtifactCard.module.css";
@@ -23,9 +23,9 @@ export function ArtifactCard({ artifact }: { artifact: Artifact }) {
       <div className={styles.file}>
         <span className={`${styles.name} mono`}>{name}</span>
         {uri ? (
-          <Button component="a" href={uri} download leftSection={<Icon name="download" />}>
-            {t("artifact.download")}
-          </Button>
+          <FileLink className={styles.download} href={uri} name={name ?? "package.difypkg"}>
+            <Icon name="download" /> {t("artifact.download")}
+          </FileLink>
         ) : (
           <span className="muted">{t("artifact.missing")}</span>
         )}

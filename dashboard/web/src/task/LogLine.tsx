@@ -15,11 +15,14 @@ interface Props {
   /** Marked where they occur; empty for none. */
   words: string;
   isCurrent: boolean;
+  /** One of those that the address names. */
+  isChosen: boolean;
+  choose: (line: number, extend: boolean) => void;
   measure: (element: Element | null) => void;
 }
 
 export const LogLineView = memo(function LogLineView(props: Props) {
-  const { line, index, top, time, words, isCurrent, measure } = props;
+  const { line, index, top, time, words, isCurrent, isChosen, choose, measure } = props;
   const { t, language } = useWords();
   const [whole, setWhole] = useState(false);
   const folded = !whole && line.text.length > FOLD_AFTER;
@@ -30,10 +33,19 @@ export const LogLineView = memo(function LogLineView(props: Props) {
       ref={measure}
       data-index={index}
       data-level={line.level}
+      data-chosen={isChosen || undefined}
       className={isCurrent ? `${styles.line} ${styles.current}` : styles.line}
       style={{ transform: `translateY(${top}px)` }}
     >
-      <span className={styles.number}>{line.n}</span>
+      <button
+        type="button"
+        className={styles.number}
+        tabIndex={-1}
+        title={t("log.link")}
+        onClick={(event) => choose(line.n, event.shiftKey)}
+      >
+        {line.n}
+      </button>
       {time && at !== null && <span className={styles.time}>{clock(at, language)}</span>}
       <span className={styles.text}>
         {spansOf(text).map((span, at) => (

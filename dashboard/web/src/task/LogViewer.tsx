@@ -1,16 +1,21 @@
 import { ActionIcon, Button, CloseButton, NativeSelect, TextInput } from "@mantine/core";
 import { useVirtualizer, type Virtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { logTextUrl } from "../api/client";
-import type { TaskView } from "../api/types";
+import type { LogLine, TaskView } from "../api/types";
 import { useWords } from "../i18n";
 import { integer } from "../i18n/format";
 import { search } from "../realtime/logs";
 import { isFinal } from "../tasks/describe";
+import { CopyButton } from "../ui/CopyButton";
+import { FileLink } from "../ui/FileLink";
 import { Icon } from "../ui/Icon";
 import { ProblemNote } from "../ui/ProblemNote";
+import { useShortcuts } from "../ui/shortcuts";
+import { spansOf } from "./ansi";
 import { LogLineView } from "./LogLine";
 import styles from "./LogViewer.module.css";
+import { clicked, hashOf, type LineRange, rangeOf } from "./lineLinks";
 import { type LogTaste, useLogTaste } from "./logTaste";
 import { type TaskLog, useLog } from "./useLog";
 
@@ -30,24 +35,43 @@ export function LogViewer({ task }: { task: TaskView }) {
     setWords(text);
     setAt(0);
   };
+  const [range, choose] = useLineRange(
+    log,
+    taste.follow ? () => setTaste({ ...taste, follow: false }) : null,
+  );
+  const section = useRef<HTMLElement>(null);
+  const [full, setFull] = useFullScreen(section);
+  useShortcuts({ f: () => setTaste({ ...taste, follow: !taste.follow }) });
   const step = (by: number) => setAt((index) => (index + by + matches.length) % Math.max(1, matches.length));
   return (
-    <section className={styles.viewer} aria-label={t("log.title")}>
+    <section
+      ref={section}
+      className={styles.viewer}
+      aria-label={t("log.title")}
+      data-full={full || undefined}
+    >
       <div className={styles.bar}>
         <h2>{t("log.title")}</h2>
         <AttemptChoice log={log} />
         <Search words={words} find={find} matches={matches} at={at} step={step} log={log} />
         <Toggles taste={taste} setTaste={setTaste} />
-        <ActionIcon
-          component="a"
+        <CopyButton text={() => textOf(log.lines, range)} what={t("log.title")} />
+        <FileLink
+          className={styles.tool}
           href={logTextUrl(task.uid, log.attempt)}
-          download={`${task.name}-${log.attempt}.log`}
-          variant="default"
-          size={28}
-          aria-label={t("log.download")}
-          title={t("log.download")}
+          name={`${task.name}-${log.attempt}.log`}
+          label={t("log.download")}
         >
           <Icon name="download" />
+        </FileLink>
+        <ActionIcon
+          variant="default"
+          size={28}
+          aria-label={t(full ? "log.small" : "log.full")}
+          title={t(full ? "log.small" : "log.full")}
+          onClick={() => setFull(!full)}
+        >
+          <Icon name={full ? "shrink" : "expand"} />
         </ActionIcon>
       </div>
       {log.error !== null && <ProblemNote error={log.error} title={t("log.failed")} />}
@@ -63,6 +87,8 @@ export function LogViewer({ task }: { task: TaskView }) {
           matches={matches}
           current={current}
           words={words}
+          range={range}
+          choose={choose}
         />
       )}
     </section>
@@ -122,6 +148,17 @@ function Search({ words, find, matches, at, step, log }: SearchProps) {
           <span className={styles.count} role="status" title={scope}>
             {count}
           </span>
+          {log.hasOlder && (
+            <Button
+              size="compact-xs"
+              variant="subtle"
+              title={scope}
+              loading={log.loading}
+              onClick={() => log.loadOlder(1)}
+            >
+              {t("log.searchAll")}
+            </Button>
+          )}
           <ActionIcon variant="subtle" size={26} aria-label={t("log.previous")} onClick={() => step(-1)}>
             <Icon name="up" />
           </ActionIcon>
@@ -159,9 +196,11 @@ interface LinesProps {
   matches: readonly number[];
   current: number | null;
   words: string;
+  range: LineRange | null;
+  choose: (line: number, extend: boolean) => void;
 }
 
-function Lines({ log, taste, setTaste, matches, current, words }: LinesProps) {
+function Lines({ log, taste, setTaste, matches, current, words, range, choose }: LinesProps) {
   const { t } = useWords();
   const box = useRef<HTMLDivElement>(null);
   const { lines } = log;
@@ -178,6 +217,7 @@ function Lines({ log, taste, setTaste, matches, current, words }: LinesProps) {
   useEffect(() => {
     if (current !== null) virtual.scrollToIndex(current, { align: "center" });
   }, [current, virtual]);
+  useShowRange(range, lines, (index) => virtual.scrollToIndex(index, { align: "center" }));
   return (
     <div className={styles.frame}>
       <div
@@ -189,7 +229,12 @@ function Lines({ log, taste, setTaste, matches, current, words }: LinesProps) {
         tabIndex={0}
       >
         {log.hasOlder && (
-          <Button size="compact-xs" variant="subtle" className={styles.older ?? ""} onClick={log.loadOlder}>
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            className={styles.older ?? ""}
+            onClick={() => log.loadOlder()}
+          >
             {t("log.older")}
           </Button>
         )}
@@ -209,6 +254,8 @@ function Lines({ log, taste, setTaste, matches, current, words }: LinesProps) {
                   time={taste.time}
                   words={matched.has(item.index) ? words : ""}
                   isCurrent={item.index === current}
+                  isChosen={range !== null && line.n >= range.from && line.n <= range.to}
+                  choose={choose}
                   measure={virtual.measureElement}
                 />
               )
@@ -219,6 +266,78 @@ function Lines({ log, taste, setTaste, matches, current, words }: LinesProps) {
       {missed !== null && <Paused missed={missed} onLatest={() => setTaste({ ...taste, follow: true })} />}
     </div>
   );
+}
+
+/** The lines that the address names. Those that are not held yet are fetched; who looks at a line follows no end. */
+function useLineRange(
+  log: TaskLog,
+  stopFollowing: (() => void) | null,
+): [LineRange | null, (line: number, extend: boolean) => void] {
+  const [range, setRange] = useState(() => rangeOf(window.location.hash));
+  const first = log.lines[0]?.n ?? 0;
+  const wanted = range?.from ?? 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked once for each beginning that is held
+  useEffect(() => {
+    if (wanted > 0 && first > wanted && !log.loading) log.loadOlder(wanted);
+  }, [wanted, first, log.loading]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when a range is chosen
+  useEffect(() => {
+    if (range !== null) stopFollowing?.();
+  }, [range]);
+  const latest = useRef(range);
+  latest.current = range;
+  const choose = useCallback((line: number, extend: boolean) => {
+    const next = clicked(latest.current, line, extend);
+    setRange(next);
+    history.replaceState(history.state, "", hashOf(next));
+  }, []);
+  return [range, choose];
+}
+
+/** Bring the range into view once, when its first line is held. */
+function useShowRange(
+  range: LineRange | null,
+  lines: readonly LogLine[],
+  scrollTo: (index: number) => void,
+): void {
+  const shown = useRef<number | null>(null);
+  const first = lines[0]?.n ?? Number.POSITIVE_INFINITY;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: lines that come later move nothing
+  useEffect(() => {
+    if (range === null || first > range.from || shown.current !== null) return;
+    shown.current = range.from;
+    const index = lines.findIndex((line) => line.n >= range.from);
+    if (index >= 0) requestAnimationFrame(() => scrollTo(index));
+  }, [range, first]);
+}
+
+/** The browser's own full screen where it has one; Escape leaves it. */
+function useFullScreen(section: React.RefObject<HTMLElement | null>): [boolean, (full: boolean) => void] {
+  const [full, setFull] = useState(false);
+  useEffect(() => {
+    const onChange = () => setFull(document.fullscreenElement !== null);
+    document.addEventListener("fullscreenchange", onChange);
+    return () => document.removeEventListener("fullscreenchange", onChange);
+  }, []);
+  return [
+    full,
+    (wanted) => {
+      if (wanted) void section.current?.requestFullscreen?.();
+      else void document.exitFullscreen();
+    },
+  ];
+}
+
+/** The chosen lines, or all that are held, as text without colours. */
+function textOf(lines: readonly LogLine[], range: LineRange | null): string {
+  return lines
+    .filter((line) => range === null || (line.n >= range.from && line.n <= range.to))
+    .map((line) =>
+      spansOf(line.text)
+        .map((span) => span.text)
+        .join(""),
+    )
+    .join("\n");
 }
 
 /**

@@ -1,7 +1,10 @@
 import { useEffect, useRef, useState } from "react";
 import type { StageProgress, StageState, TaskView } from "../api/types";
 import { useWords } from "../i18n";
+import { duration } from "../i18n/format";
+import { useTasks } from "../realtime/live";
 import { phaseOf } from "../tasks/describe";
+import { etaOf, placeOf, waitingText } from "../tasks/waiting";
 import { Icon, type IconName } from "../ui/Icon";
 import { Elapsed } from "../ui/Times";
 import styles from "./StageTimeline.module.css";
@@ -66,15 +69,26 @@ function endOf(stage: StageProgress): string | null | undefined {
 function Below({ task, running }: { task: TaskView; running: StageProgress | undefined }) {
   const { t } = useWords();
   const phase = phaseOf(task);
-  if (phase === "Pending" || phase === "Queued") {
-    const admitted = task.status.conditions?.find((condition) => condition.type === "Admitted");
-    const told = admitted?.status === "False" ? admitted.message : null;
-    return <span>{told || t(phase === "Queued" ? "timeline.queued" : "timeline.pending")}</span>;
-  }
+  const waiting = waitingText(task, t);
+  if (waiting !== null) return <Waiting task={task} text={waiting} />;
   if (phase === "Starting") return <span>{task.status.message || t("timeline.waiting")}</span>;
   if (phase !== "Running") return null;
   const message = running?.message ?? task.progress?.message ?? task.status.progress?.message;
   return message ? <span className="mono">{message}</span> : null;
+}
+
+/** The place in the queue with its reason, and about how long it takes from there. */
+function Waiting({ task, text }: { task: TaskView; text: string }) {
+  const { t, language } = useWords();
+  const { tasks } = useTasks();
+  const place = placeOf(task);
+  const eta = place === null ? null : etaOf(place, tasks);
+  return (
+    <span data-testid="waiting">
+      {text}
+      {eta !== null && ` ${t("queue.eta", { time: duration(eta, language) })}`}
+    </span>
+  );
 }
 
 /** Tells each change of a stage once, not each tick. */

@@ -7,12 +7,13 @@ import type { TaskView } from "../api/types";
 import { useWords } from "../i18n";
 import { bytes } from "../i18n/format";
 import { useLive } from "../realtime/live";
-import { type Action, actionsFor, needsConfirmation, perform, taskPath } from "../tasks/actions";
+import { type Action, actionsFor, clonePath, needsConfirmation, perform, taskPath } from "../tasks/actions";
 import { isFinal, phaseOf, pluginName, pluginVersion, RERUN_OF, sourceText } from "../tasks/describe";
 import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/Icon";
 import { ProblemNote } from "../ui/ProblemNote";
 import { StatusBadge } from "../ui/StatusBadge";
+import { useShortcuts } from "../ui/shortcuts";
 import { Ago, Elapsed, Moment } from "../ui/Times";
 import styles from "./TaskPage.module.css";
 
@@ -27,7 +28,7 @@ export function TaskHeader({ task }: { task: TaskView }) {
         </Link>
         <h1>
           {pluginName(task)}
-          {version !== null && <span className={styles.version}>{version}</span>}
+          {version !== null && <span className={styles.version}> {version}</span>}
         </h1>
         <StatusBadge phase={phaseOf(task)} />
         {task.spec.dryRun && <span className="muted">{t("task.dryRun")}</span>}
@@ -101,7 +102,13 @@ function Actions({ task }: { task: TaskView }) {
       else if (changed !== null && changed.uid !== task.uid) navigate(taskPath(changed));
     },
   });
-  const [first, ...rest] = actionsFor(task);
+  const actions = actionsFor(task);
+  const [first, ...rest] = actions;
+  useShortcuts({
+    c: actions.includes("cancel") ? () => start("cancel") : undefined,
+    r: actions.includes("rerun") ? () => start("rerun") : undefined,
+    Escape: () => navigate("/"),
+  });
   const start = (action: Action) => {
     act.reset();
     if (needsConfirmation(action)) setAsking(action);
@@ -120,7 +127,18 @@ function Actions({ task }: { task: TaskView }) {
         >
           {t(`action.${first}`)}
         </Button>
-        {rest.length > 0 && <More actions={rest} start={start} />}
+        {first === "rerun" && (
+          <Button
+            component={Link}
+            href={clonePath(task)}
+            size="xs"
+            variant="default"
+            title={t("action.clone.hint")}
+          >
+            {t("action.clone")}
+          </Button>
+        )}
+        {rest.length > 0 && <More task={task} actions={rest} start={start} />}
       </div>
       {act.isError && asking === null && <ProblemNote error={toApiError(act.error)} />}
       <Confirmation
@@ -135,7 +153,13 @@ function Actions({ task }: { task: TaskView }) {
   );
 }
 
-function More({ actions, start }: { actions: Action[]; start: (action: Action) => void }) {
+interface MoreProps {
+  task: TaskView;
+  actions: Action[];
+  start: (action: Action) => void;
+}
+
+function More({ task, actions, start }: MoreProps) {
   const { t } = useWords();
   return (
     <Menu position="bottom-end" width={180} withinPortal={false} withInitialFocusPlaceholder={false}>
@@ -145,6 +169,11 @@ function More({ actions, start }: { actions: Action[]; start: (action: Action) =
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
+        {!isFinal(task) && (
+          <Menu.Item component={Link} href={clonePath(task)} title={t("action.clone.hint")}>
+            {t("action.clone")}
+          </Menu.Item>
+        )}
         {actions.map((action) => (
           <Menu.Item
             key={action}

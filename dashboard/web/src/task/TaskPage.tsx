@@ -17,6 +17,7 @@ import { LogViewer } from "./LogViewer";
 import { NextSteps } from "./NextSteps";
 import { PlanCard } from "./PlanCard";
 import { Runs } from "./Runs";
+import { PodTrouble, Sights } from "./Sights";
 import { StageTimeline } from "./StageTimeline";
 import { TaskHeader } from "./TaskHeader";
 import styles from "./TaskPage.module.css";
@@ -29,11 +30,12 @@ export default function TaskPage({ namespace, name }: { namespace: string; name:
   const live = useLive();
   const task = useNamedTask(namespace, name);
   const { loaded } = useTasks();
-  const connected = useConnection().status === "connected";
+  const { status } = useConnection();
+  const away = status !== "connected" && status !== "connecting";
   const asked = useQuery({
     queryKey: ["find", namespace, name],
     queryFn: () => api.find(namespace, name),
-    enabled: task === undefined && (loaded || !connected),
+    enabled: task === undefined && (loaded || away),
     staleTime: 0,
   });
   const found = asked.data?.items[0];
@@ -76,6 +78,7 @@ function Loaded({ task }: { task: TaskView }) {
       <StaleMark />
       <TaskHeader task={task} />
       <FailureNote task={task} />
+      <PodTrouble task={task} />
       <div className={stale ? styles.greyed : undefined}>
         <section className="card">
           <StageTimeline task={task} />
@@ -93,6 +96,7 @@ function Loaded({ task }: { task: TaskView }) {
       {task.status.plan && <PlanCard plan={task.status.plan} />}
       <LogViewer key={task.uid} task={task} />
       <Attempts task={task} />
+      <Sights task={task} />
       <Runs task={task} />
       <YamlPanel task={task} />
     </div>

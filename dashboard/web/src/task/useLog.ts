@@ -6,6 +6,8 @@ import { EMPTY_LOG, type LogView, withLines } from "../realtime/logs";
 import { isFinal } from "../tasks/describe";
 
 const PAGE = 1_000;
+/** So many the server gives at once. */
+const MOST = 10_000;
 
 export interface TaskLog extends LogView {
   attempt: number;
@@ -13,7 +15,8 @@ export interface TaskLog extends LogView {
   loading: boolean;
   error: ApiError | null;
   choose: (attempt: number) => void;
-  loadOlder: () => void;
+  /** Fetch the thousand lines before the first one, or everything from line `from` on. */
+  loadOlder: (from?: number) => void;
 }
 
 /** The log of one attempt: its last thousand lines, then live; older ones on demand. Without a choice: the newest. */
@@ -72,12 +75,20 @@ export function useLog(task: TaskView): TaskLog {
   }, [missingAfter, fetchPage]);
 
   const first = view.lines[0]?.n ?? 1;
-  const loadOlder = useCallback(() => {
-    const after = Math.max(0, first - 1 - PAGE);
-    void fetchPage({ after, limit: first - 1 - after });
-  }, [first, fetchPage]);
+  const loadOlder = useCallback(
+    async (from?: number) => {
+      const begin = Math.max(0, (from ?? first - PAGE) - 1);
+      setLoading(true);
+      // Backwards, so that what is held has no hole even while it grows.
+      for (let end = first - 1; end > begin; end -= MOST) {
+        const after = Math.max(begin, end - MOST);
+        await fetchPage({ after, limit: end - after });
+      }
+    },
+    [first, fetchPage],
+  );
 
-  return { ...view, attempts, loading, error, choose, loadOlder };
+  return { ...view, attempts, loading, error, choose, loadOlder: (from) => void loadOlder(from) };
 }
 
 /** Number of the page's last line; an empty page ends every search for more. */

@@ -1,13 +1,16 @@
 import { memo } from "react";
 import { Link } from "wouter";
+import { archiveUrl } from "../api/client";
 import type { TaskView } from "../api/types";
 import { isKey, useWords } from "../i18n";
+import { FileLink } from "../ui/FileLink";
 import { Icon } from "../ui/Icon";
 import { StatusBadge } from "../ui/StatusBadge";
 import { Ago } from "../ui/Times";
 import { taskPath } from "./actions";
 import { phaseOf, pluginName, pluginVersion, stepOf } from "./describe";
 import styles from "./TaskList.module.css";
+import { waitingText } from "./waiting";
 
 interface Props {
   task: TaskView;
@@ -15,10 +18,13 @@ interface Props {
   top: number;
   height: number;
   narrow: boolean;
+  selected: boolean;
+  toggle: (uid: string, range: boolean) => void;
 }
 
 /** One task. Rendered again only when the task itself changed. */
-export const TaskRow = memo(function TaskRow({ task, index, top, height, narrow }: Props) {
+export const TaskRow = memo(function TaskRow(props: Props) {
+  const { task, index, top, height, narrow, selected, toggle } = props;
   const place = { transform: `translateY(${top}px)`, height };
   return (
     <div
@@ -27,11 +33,29 @@ export const TaskRow = memo(function TaskRow({ task, index, top, height, narrow 
       className={narrow ? styles.cardRow : styles.row}
       style={place}
       data-uid={task.uid}
+      data-selected={selected || undefined}
     >
+      <SelectCell task={task} selected={selected} toggle={toggle} />
       {narrow ? <CardCells task={task} /> : <RowCells task={task} />}
     </div>
   );
 });
+
+function SelectCell({ task, selected, toggle }: Pick<Props, "task" | "selected" | "toggle">) {
+  const { t } = useWords();
+  return (
+    <Cell className={styles.check}>
+      <input
+        type="checkbox"
+        aria-label={t("bulk.choose", { name: task.name })}
+        checked={selected}
+        onClick={(event) => toggle(task.uid, event.shiftKey)}
+        // Choosing is done on the click, which alone knows of the shift key.
+        onChange={() => {}}
+      />
+    </Cell>
+  );
+}
 
 function RowCells({ task }: { task: TaskView }) {
   return (
@@ -59,7 +83,7 @@ function RowCells({ task }: { task: TaskView }) {
 
 function CardCells({ task }: { task: TaskView }) {
   return (
-    <>
+    <div className={styles.card}>
       <Cell className={styles.cardTop}>
         <NameLink task={task} />
         <StatusBadge phase={phaseOf(task)} />
@@ -69,7 +93,7 @@ function CardCells({ task }: { task: TaskView }) {
         <StateDetail task={task} />
         <Ago at={task.createdAt} />
       </Cell>
-    </>
+    </div>
   );
 }
 
@@ -86,7 +110,7 @@ function NameLink({ task }: { task: TaskView }) {
   return (
     <Link href={taskPath(task)} className={styles.name ?? ""} title={pluginName(task)}>
       {pluginName(task)}
-      {version !== null && <span className={styles.version}>{version}</span>}
+      {version !== null && <span className={styles.version}> {version}</span>}
     </Link>
   );
 }
@@ -114,6 +138,14 @@ function StateDetail({ task }: { task: TaskView }) {
       </span>
     );
   }
+  const waiting = waitingText(task, t);
+  if (waiting !== null) {
+    return (
+      <span className={styles.detail} title={waiting}>
+        {waiting}
+      </span>
+    );
+  }
   const step = phase === "Running" ? stepOf(task) : null;
   if (step === null) return null;
   return (
@@ -133,12 +165,20 @@ function StateDetail({ task }: { task: TaskView }) {
 
 function DownloadLink({ task }: { task: TaskView }) {
   const { t } = useWords();
-  const artifact = task.status.artifacts?.find((each) => each.uri);
-  if (!artifact?.uri) return null;
-  const label = t("list.download", { name: artifact.name ?? task.name });
+  const artifacts = task.status.artifacts?.filter((each) => each.uri) ?? [];
+  const [first] = artifacts;
+  if (!first?.uri) return null;
+  const many = artifacts.length > 1;
+  const name = many ? `${task.name}.zip` : (first.name ?? task.name);
+  const label = t("list.download", { name });
   return (
-    <a className={styles.download} href={artifact.uri} download aria-label={label} title={label}>
+    <FileLink
+      className={styles.download}
+      href={many ? archiveUrl([task.uid]) : first.uri}
+      name={name}
+      label={label}
+    >
       <Icon name="download" />
-    </a>
+    </FileLink>
   );
 }

@@ -37,5 +37,9 @@ export function perform(action: Action, task: TaskView): Promise<TaskView | null
   }
 }
 
+/** The form filled in as this task was: "run again with changes". */
+export const clonePath = (task: { namespace: string; name: string }) =>
+  `/new?from=${encodeURIComponent(task.namespace)}/${encodeURIComponent(task.name)}`;
+
 export const taskPath = (task: { namespace: string; name: string }) =>
   `/tasks/${encodeURIComponent(task.namespace)}/${encodeURIComponent(task.name)}`;

@@ -5,9 +5,9 @@ import {
   type Filter,
   fromSearch,
   hasGroup,
-  isFiltering,
   matching,
   NO_FILTER,
+  nextSort,
   toggleGroup,
   toSearch,
 } from "./filters";
@@ -20,6 +20,7 @@ describe("filter and address", () => {
     "platform=arm64",
     "q=a+b&phase=Succeeded&platform=universal",
     "q=%E6%8F%92%E4%BB%B6",
+    "source=GitHub&dry=1&sort=-name",
   ])("%s survives the way there and back", (search) => {
     expect(toSearch(fromSearch(search))).toBe(search);
   });
@@ -84,7 +85,30 @@ describe("matching", () => {
   });
 
   test("blank words are no filter", () => {
-    expect(isFiltering({ ...NO_FILTER, q: "  " })).toBe(false);
-    expect(isFiltering({ ...NO_FILTER, platform: "amd64" })).toBe(true);
+    expect(found({ q: "  " })).toEqual(["1", "2", "3"]);
+  });
+
+  test("looks at the kind of source", () => {
+    expect(found({ source: "Upload" })).toEqual([]);
+    expect(found({ source: "URL" })).toEqual(["1", "2", "3"]);
+  });
+
+  test("shows dry runs only when they are asked for, and then nothing else", () => {
+    const tasks = [aTask({ uid: "real" }), aTask({ uid: "dry", spec: { dryRun: true } })];
+    const uids = (dryRuns: boolean) => matching(tasks, { ...NO_FILTER, dryRuns }).map((task) => task.uid);
+    expect([uids(false), uids(true)]).toEqual([["real"], ["dry"]]);
+  });
+
+  test("orders by name or by age, either way", () => {
+    const named = (uid: string) => aTask({ uid, status: { plugin: { author: "a", name: uid } } });
+    const tasks = [named("b"), named("c"), named("a")];
+    const order = (sort: Filter["sort"]) => matching(tasks, { ...NO_FILTER, sort }).map((task) => task.uid);
+    expect(order("-created")).toEqual(["b", "c", "a"]);
+    expect(order("created")).toEqual(["a", "c", "b"]);
+    expect(order("name")).toEqual(["a", "b", "c"]);
+    expect(order("-name")).toEqual(["c", "b", "a"]);
+    expect(nextSort("name", "name")).toBe("-name");
+    expect(nextSort("-created", "created")).toBe("created");
+    expect(nextSort("created", "name")).toBe("name");
   });
 });

@@ -1,7 +1,7 @@
 /** The list's filter and the address of the page: the one is the other. Pure. */
 
-import type { Arch, Phase, TaskView } from "../api/types";
-import { phaseOf, pluginName } from "./describe";
+import type { Arch, Phase, SourceType, TaskView } from "../api/types";
+import { phaseOf, pluginName, sourceText } from "./describe";
 
 /** What people ask for, in place of ten phases. */
 export const GROUPS = {
@@ -16,22 +16,42 @@ export const GROUP_NAMES = Object.keys(GROUPS) as Group[];
 const PHASES: ReadonlySet<string> = new Set(Object.values(GROUPS).flat());
 const PLATFORMS: ReadonlySet<string> = new Set<Arch>(["amd64", "arm64", "universal"]);
 
+const SOURCES: ReadonlySet<string> = new Set<SourceType>(["Marketplace", "GitHub", "URL", "Upload"]);
+export const SORTS = ["-created", "created", "name", "-name"] as const;
+export type Sort = (typeof SORTS)[number];
+
 export interface Filter {
   q: string;
   phases: ReadonlySet<Phase>;
   platform: Arch | null;
+  source: SourceType | null;
+  /** Dry runs end with a plan and are no packages: they are shown in place of the tasks, and only when asked for. */
+  dryRuns: boolean;
+  sort: Sort;
 }
 
-export const NO_FILTER: Filter = { q: "", phases: new Set(), platform: null };
+export const NO_FILTER: Filter = {
+  q: "",
+  phases: new Set(),
+  platform: null,
+  source: null,
+  dryRuns: false,
+  sort: "-created",
+};
 
 export function fromSearch(search: string): Filter {
   const query = new URLSearchParams(search);
   const phases = (query.get("phase") ?? "").split(",").filter((name): name is Phase => PHASES.has(name));
   const platform = query.get("platform");
+  const source = query.get("source");
+  const sort = query.get("sort") as Sort;
   return {
     q: query.get("q") ?? "",
     phases: new Set(phases),
     platform: platform !== null && PLATFORMS.has(platform) ? (platform as Arch) : null,
+    source: source !== null && SOURCES.has(source) ? (source as SourceType) : null,
+    dryRuns: query.get("dry") === "1",
+    sort: SORTS.includes(sort) ? sort : "-created",
   };
 }
 
@@ -42,6 +62,9 @@ export function toSearch(filter: Filter, search = ""): string {
   set("q", filter.q);
   set("phase", [...filter.phases].join(","));
   set("platform", filter.platform ?? "");
+  set("source", filter.source ?? "");
+  set("dry", filter.dryRuns ? "1" : "");
+  set("sort", filter.sort === "-created" ? "" : filter.sort);
   return query.toString().replaceAll("%2C", ",");
 }
 
@@ -59,23 +82,43 @@ export function toggleGroup(filter: Filter, group: Group): Filter {
   return { ...filter, phases };
 }
 
-export function isFiltering(filter: Filter): boolean {
-  return filter.q.trim() !== "" || filter.phases.size > 0 || filter.platform !== null;
+/** Whether a task is one that the filter shows. */
+function shows(task: TaskView, filter: Filter, words: readonly string[]): boolean {
+  const { spec } = task;
+  if (spec.dryRun !== filter.dryRuns) return false;
+  if (filter.phases.size > 0 && !filter.phases.has(phaseOf(task))) return false;
+  if (filter.platform !== null && !spec.targets.some((target) => target.arch === filter.platform))
+    return false;
+  if (filter.source !== null && spec.source.type !== filter.source) return false;
+  if (words.length === 0) return true;
+  const text = [
+    pluginName(task),
+    task.name,
+    task.namespace,
+    task.status.reason ?? "",
+    sourceText(spec.source),
+  ].join(" ");
+  const lower = text.toLowerCase();
+  return words.every((word) => lower.includes(word));
 }
 
-/** The tasks that match. Dry runs are left out: they end with a plan and are no packages. */
+/** The tasks that match, in the order that is asked for; they come newest first. */
 export function matching(tasks: readonly TaskView[], filter: Filter): TaskView[] {
   const words = filter.q.toLowerCase().split(/\s+/).filter(Boolean);
-  return tasks.filter((task) => {
-    if (task.spec.dryRun) return false;
-    if (filter.phases.size > 0 && !filter.phases.has(phaseOf(task))) return false;
-    if (filter.platform !== null && !task.spec.targets.some((target) => target.arch === filter.platform))
-      return false;
-    if (words.length === 0) return true;
-    const text =
-      `${pluginName(task)} ${task.name} ${task.namespace} ${task.status.reason ?? ""}`.toLowerCase();
-    return words.every((word) => text.includes(word));
-  });
+  const found = tasks.filter((task) => shows(task, filter, words));
+  if (filter.sort === "created") return found.reverse();
+  if (filter.sort === "-created") return found;
+  const sign = filter.sort === "name" ? 1 : -1;
+  return found
+    .map((task) => ({ task, name: pluginName(task).toLowerCase() }))
+    .sort((a, b) => sign * (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    .map(({ task }) => task);
+}
+
+/** The next order when a column's head is pressed. */
+export function nextSort(sort: Sort, column: "name" | "created"): Sort {
+  if (column === "name") return sort === "name" ? "-name" : "name";
+  return sort === "-created" ? "created" : "-created";
 }
 
 export function countGroups(tasks: readonly TaskView[]): Record<Group, number> {

@@ -20,7 +20,8 @@ async function copy(text: string): Promise<void> {
 }
 
 /** Copies a text. `what` completes the accessible name: "Copy SHA-256". */
-export function CopyButton({ text, what, label }: { text: string; what: string; label?: string }) {
+export function CopyButton(props: { text: string | (() => string); what: string; label?: string }) {
+  const { text, what, label } = props;
   const { t } = useWords();
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -28,7 +29,7 @@ export function CopyButton({ text, what, label }: { text: string; what: string; 
     const timer = setTimeout(() => setCopied(false), SHOWN_MS);
     return () => clearTimeout(timer);
   }, [copied]);
-  const onClick = () => void copy(text).then(() => setCopied(true));
+  const onClick = () => void copy(typeof text === "string" ? text : text()).then(() => setCopied(true));
   const icon = <Icon name={copied ? "check" : "copy"} />;
   const name = copied ? t("copy.copied") : t("copy.what", { what });
   if (label !== undefined) {

@@ -1,11 +1,19 @@
 import { ActionIcon, Button, Menu, useMantineColorScheme } from "@mantine/core";
-import { Link } from "wouter";
+import { useQueryClient } from "@tanstack/react-query";
+import { Link, useLocation } from "wouter";
+import { session } from "../api/session";
 import { useWords } from "../i18n";
+import { useLive } from "../realtime/live";
 import { ConnectionIndicator } from "./ConnectionIndicator";
 import styles from "./Header.module.css";
 import { Icon } from "./Icon";
+import { useToken } from "./SignIn";
 
-export function Header() {
+interface Props {
+  onHelp: () => void;
+}
+
+export function Header({ onHelp }: Props) {
   const { t } = useWords();
   return (
     <header className={styles.header}>
@@ -14,22 +22,89 @@ export function Header() {
           <Icon name="box" size={20} />
           <span className={styles.brandText}>{t("app.name")}</span>
         </Link>
-        <ConnectionIndicator />
+        <Nav />
         <div className={styles.tools}>
+          <ConnectionIndicator />
           <LanguageSwitch />
           <ThemeMenu />
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size={30}
+            className={`${styles.tool} ${styles.wide}`}
+            aria-label={t("help.title")}
+            title={t("help.title")}
+            aria-keyshortcuts="?"
+            onClick={onHelp}
+          >
+            <Icon name="keyboard" size={17} />
+          </ActionIcon>
+          <SignOut />
           <Button
             component={Link}
             href="/new"
             size="xs"
             leftSection={<Icon name="plus" />}
             className={styles.new}
+            aria-keyshortcuts="n"
           >
             {t("list.new")}
           </Button>
         </div>
       </div>
     </header>
+  );
+}
+
+const PLACES = [
+  { href: "/", key: "nav.tasks" },
+  { href: "/packages", key: "nav.packages" },
+  { href: "/throughput", key: "nav.throughput" },
+] as const;
+
+function Nav() {
+  const { t } = useWords();
+  const [path] = useLocation();
+  const isHere = (href: string) =>
+    href === "/" ? path === "/" || path === "/new" || path.startsWith("/tasks/") : path === href;
+  return (
+    <nav className={styles.nav} aria-label={t("nav.label")}>
+      {PLACES.map(({ href, key }) => (
+        <Link
+          key={href}
+          href={href}
+          className={styles.place ?? ""}
+          aria-current={isHere(href) ? "page" : undefined}
+        >
+          {t(key)}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function SignOut() {
+  const { t } = useWords();
+  const live = useLive();
+  const queries = useQueryClient();
+  if (useToken() === null) return null;
+  return (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size={30}
+      className={styles.tool}
+      aria-label={t("signIn.out")}
+      title={t("signIn.out")}
+      onClick={() => {
+        session.set(null);
+        live.leave();
+        // What one user was told is not for the next one.
+        queries.clear();
+      }}
+    >
+      <Icon name="out" size={17} />
+    </ActionIcon>
   );
 }
 

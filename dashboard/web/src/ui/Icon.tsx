@@ -25,6 +25,11 @@ const PATHS = {
   shield: "M12 3l7 3v5c0 5-3 8.5-7 10-4-1.500-7-5-7-10V6zM8.500 12l2.500 2.500 4.500-5",
   box: "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
   wrap: "M4 6h16M4 12h13a3 3 0 010 6h-4m0 0l2-2m-2 2l2 2M4 18h5",
+  expand: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  shrink: "M9 4v5H4M15 4v5h5M9 20v-5H4M15 20v-5h5",
+  chart: "M4 20V4M4 20h16M8 17v-5M12.500 17V8M17 17v-8",
+  keyboard: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
+  out: "M14 4h6v16h-6M10 8l-4 4 4 4M6 12h9",
   clock: "M12 4a8 8 0 100 16 8 8 0 000-16zM12 8v4l3 2",
 } as const;
 

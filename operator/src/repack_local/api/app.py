@@ -38,6 +38,10 @@ _OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/
 USER: Object = {"username": "repack-local", "groups": ["system:masters", "system:authenticated"]}
 
 
+OnRequest = Callable[[str, str, str], None]
+"""Told of every request that shows the token: method, path, User-Agent."""
+
+
 class App:
     """Answers requests.
 
@@ -52,6 +56,7 @@ class App:
         self._token = token
         self._log_file = log_file
         self._pages = Pages()
+        self.on_request: OnRequest = lambda _method, _path, _user_agent: None
         self._verbs: Mapping[str, Callable[[web.BaseRequest, Target], Awaitable[web.StreamResponse]]] = {
             "GET": self._get,
             "POST": self._post,
@@ -82,6 +87,7 @@ class App:
         self._authenticate(request)
         if (about := self._about(path, request.headers.get("Accept", ""))) is not None:
             return about
+        self.on_request(request.method, path, request.headers.get("User-Agent", ""))
         verb = self._verbs.get(request.method)
         if verb is None:
             raise method_not_allowed()

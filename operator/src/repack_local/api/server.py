@@ -15,7 +15,7 @@ from aiohttp import web
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_local.api.app import App, LogFile
+from repack_local.api.app import App, LogFile, OnRequest
 from repack_local.api.certificates import server_certificate
 from repack_local.api.kinds import CRDS, NAMESPACES
 from repack_local.api.objects import Objects
@@ -63,6 +63,8 @@ class EmbeddedApi:
         self.objects = Objects(self.storage)
         self.log_file: LogFile = _no_log
         """Gives a pod's log file; the pod runner sets it."""
+        self.on_request: OnRequest = lambda _method, _path, _user_agent: None
+        """Told of every request, for whoever counts them; set it at any time."""
         self.address = ""
         self.certificate = ""
         self._runner: web.ServerRunner | None = None
@@ -74,6 +76,7 @@ class EmbeddedApi:
         self._collector = asyncio.create_task(GarbageCollector(self.objects).run(), name="garbage-collector")
         self.certificate, context = server_certificate(self._options.state, host=self._options.host)
         app = App(self.objects, token=self.token, log_file=self._find_log)
+        app.on_request = self._tell
         server = web.Server(app.handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -124,6 +127,9 @@ class EmbeddedApi:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self.kubeconfig(namespace=namespace))
+
+    def _tell(self, method: str, path: str, user_agent: str) -> None:
+        self.on_request(method, path, user_agent)  # asked each time: whoever counts comes later
 
     def _find_log(self, pod: Object) -> Path | None:
         return self.log_file(pod)  # asked each time: the runner comes after the API

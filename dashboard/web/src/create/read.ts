@@ -1,8 +1,7 @@
-import { TextInput } from "@mantine/core";
+/** What a pasted text means here, in words. Pure. */
+
 import type { Source, SourceType } from "../api/types";
-import { type Translate, useWords } from "../i18n";
-import { Icon } from "../ui/Icon";
-import styles from "./CreateDialog.module.css";
+import type { Translate } from "../i18n";
 import { asUrl, type Understood, understand } from "./source";
 
 export type Reading = { source: Source; says: string } | { source: null; says: string | null };
@@ -39,37 +38,4 @@ function words(source: Source, label: string, t: Translate): string {
   if (source.type === "Marketplace") return t("create.link.marketplace", { label });
   if (source.type === "GitHub") return t("create.link.github", { label });
   return t("create.link.url");
-}
-
-interface Props {
-  text: string;
-  onChange: (text: string) => void;
-  reading: Reading;
-  fault: string | null;
-}
-
-/** One field that understands what is pasted, and says so before anything is sent. */
-export function LinkField({ text, onChange, reading, fault }: Props) {
-  const { t } = useWords();
-  const wrong = fault ?? (text !== "" && reading.source === null ? reading.says : null);
-  return (
-    <div>
-      <TextInput
-        label={t("create.link")}
-        description={t("create.link.help")}
-        placeholder={t("create.link.placeholder")}
-        value={text}
-        onChange={(event) => onChange(event.currentTarget.value)}
-        error={wrong}
-        autoComplete="off"
-        spellCheck={false}
-        data-autofocus
-      />
-      {wrong === null && reading.says !== null && (
-        <p className={styles.understood} role="status">
-          <Icon name="check" /> {reading.says}
-        </p>
-      )}
-    </div>
-  );
 }

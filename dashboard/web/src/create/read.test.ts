@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { translator } from "../i18n";
-import { read } from "./LinkField";
+import { read } from "./read";
 
 const t = translator("en");
 const now = (text: string) => read(text, ["URL", "Upload"], t);
