@@ -26,7 +26,7 @@ from repack_worker.settings import Settings
 from repack_worker.sources import FileSource
 from repack_worker.store import FolderStore
 from repack_worker.verify import Bench, verify
-from requirements import require
+from requirements import require, require_command
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 EXAMPLE = Path(__file__).parents[3] / "examples" / "plugins" / "text_stats"
@@ -119,3 +119,20 @@ async def test_a_plugin_without_a_lock_is_resolved_from_the_public_index(plugin,
         unlocked.writestr("requirements.txt", "dify_plugin>=0.5,<1\n")
     package = await packed(tmp_path / "nolock.difypkg", tmp_path / "out", settings)
     assert package.stat().st_size > 5_000_000
+
+
+async def test_sources_of_the_public_index_are_built_without_a_lock(plugin, python, tmp_path, settings):
+    """Two that have no wheels at all: one pure, one with a compiled part."""
+    require_command("cc", install="apt-get install gcc libc6-dev")
+    with zipfile.ZipFile(plugin) as archive, zipfile.ZipFile(tmp_path / "sources.difypkg", "w") as sources:
+        for name in archive.namelist():
+            if name not in {"uv.lock", "pyproject.toml"}:
+                sources.writestr(name, archive.read(name))
+        sources.writestr("requirements.txt", "wikipedia==1.4.0\ncrcmod==1.7\n")
+    package = await packed(tmp_path / "sources.difypkg", tmp_path / "out", settings)
+    report = json.loads(package.with_name(f"{package.name}.report.json").read_text())
+    built = {wheel["name"]: wheel["filename"] for wheel in report["wheels"] if "builtFrom" in wheel}
+    assert built == {
+        "crcmod": "crcmod-1.7-cp312-cp312-linux_x86_64.whl",
+        "wikipedia": "wikipedia-1.4.0-py3-none-any.whl",
+    }
