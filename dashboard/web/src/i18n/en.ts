@@ -339,7 +339,7 @@ export const en = {
   "bulk.done.suspend": "Suspended: {n}.",
   "bulk.done.resume": "Resumed: {n}.",
   "bulk.failed": "This did not work for {n} tasks; it was done for the others",
-  "queue.position": "Position {position} in the queue: all {slots} slots are in use.",
+  "queue.position": "Position {position} in the queue: {why}.",
   "queue.eta": "Begins in about {time}.",
   "action.clone": "Run with changes",
   "action.clone.hint": "Opens the form filled in as this task was; this one stays as it is.",
@@ -440,6 +440,18 @@ export const en = {
   "log.link": "Link to this line; with shift to a range",
   "log.searchAll": "Search the whole log",
 
+  "queue.slots": "all {n} slots are in use",
+  "queue.slot": "the only slot is in use",
+  "queue.namespace": "namespace {namespace} uses its {used} of {most}",
+  "queue.rate": "at most {n} tasks are started a second",
+  "queue.before": "those before it are being started",
+  "artifact.beside": "Beside it:",
+  "artifact.beside.report.json": "Report",
+  "artifact.beside.sbom.cdx.json": "SBOM (CycloneDX)",
+  "artifact.beside.public_key.pem": "Public key",
+  "next.why.signed": "The package is signed with your own key.",
+  "next.key":
+    "Copy the public key to that path on the plugin daemon's volume first; it lies beside the package.",
   "copy.copied": "Copied",
   "copy.what": "Copy {what}",
 
