@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,15 +115,16 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, **settings: Any) -> Iterator[Stage]:
-    """Run a dashboard in a thread of its own until the block ends."""
+def staged(folder: Path, *, before: Callable[[StagedApi], Any] | None = None, **settings: Any) -> Iterator[Stage]:
+    """Run a dashboard in a thread of its own until the block ends; `before` puts another API before the staged one."""
     started: threading.Event = threading.Event()
     held: dict[str, Any] = {}
 
     async def main() -> None:
         api = StagedApi()
         options = {"static_dir": STATIC, "drain_seconds": 0, "marketplace_url": ""} | settings
-        async with a_dashboard(folder, api=api, **options) as dashboard:
+        seen = api if before is None else before(api)
+        async with a_dashboard(folder, api=seen, **options) as dashboard:
             held["stage"] = stage = Stage(asyncio.get_running_loop(), dashboard, api)
             operator = asyncio.create_task(stage.beat_for_ever())
             held["end"] = end = asyncio.Event()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "dashboard/web/node_modules/axe-core/axe.min.js"
 DESKTOP: Any = {"width": 1280, "height": 860}
 PHONE: Any = {"width": 390, "height": 844}
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SHOTS = ROOT / "test-results" / "screenshots"
 PAGES = {
     "list": "/",
@@ -64,7 +65,8 @@ def language(page: Page) -> str:
 
 def violations(page: Page) -> list[dict[str, Any]]:
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa']})")
+    options = {"resultTypes": ["violations"], "iframes": False, "runOnly": TAGS}
+    found = page.evaluate("options => axe.run(document, options)", options)
     return [
         {"rule": each["id"], "where": [node["target"] for node in each["nodes"]][:3], "help": each["help"]}
         for each in found["violations"]

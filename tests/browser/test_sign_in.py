@@ -1,5 +1,8 @@
 """Signing in: nothing is shown to strangers, and the token goes where it may and nowhere else."""
 
+import base64
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +11,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from console import Complaints, watch
 from fakes.marketplace import FakeMarketplace
+from fakes.reviews import Known, ReviewingApi
 from running_dashboard import from_worker, logged
 from staged import Stage, a_task_of, staged
 
@@ -96,3 +100,62 @@ def test_signing_out_disconnects_and_shows_nothing_any_more(stranger: Page):
     sign_in(stranger, TOKEN)
     expect(stranger.get_by_test_id("connection")).to_have_text("Connected")
     expect(stranger.get_by_role("link", name="acme/secret")).to_be_visible()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[Stage, ReviewingApi]]:
+    """A staged dashboard that takes the tokens of a cluster and looks at rights three times a second."""
+    held: list[ReviewingApi] = []
+
+    def reviewing(api: object) -> ReviewingApi:
+        held.append(ReviewingApi(api))
+        return held[0]
+
+    options = {"auth_mode": "kubernetes", "auth_cache_seconds": 0, "auth_recheck_seconds": 0.3}
+    with staged(tmp_path, before=reviewing, **options) as stage:
+        held[0].allow("alice", "list", namespace="default")
+        stage.put(a_task_of(1, plugin="acme/secret"))
+        yield stage, held[0]
+
+
+def a_token(ends_in_seconds: float) -> str:
+    """A token that says when it ends, as those of a cluster do."""
+    claims = json.dumps({"exp": time.time() + ends_in_seconds}).encode()
+    return f"x.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
+
+
+def test_rights_that_are_taken_away_end_the_view_with_a_sentence(browser: Browser, cluster: tuple[Stage, ReviewingApi]):
+    stage, reviews = cluster
+    token = a_token(3600)
+    reviews.tokens[token] = Known("alice")
+    page = browser.new_page(base_url=stage.url, locale="en-US")
+    page.goto("/")
+    expect(page.get_by_text("kubectl create token")).to_be_visible()
+    sign_in(page, token)
+    expect(page.get_by_role("link", name="acme/secret")).to_be_visible()
+    reviews.rights.clear()
+    expect(page.get_by_test_id("connection")).to_have_text("No access")
+    expect(page.get_by_test_id("stale")).to_contain_text("You have no right to see these tasks.")
+    page.close()
+
+
+def test_a_token_that_ends_soon_is_renewed_without_a_break(browser: Browser, cluster: tuple[Stage, ReviewingApi]):
+    stage, reviews = cluster
+    first, second = a_token(20), a_token(3600)
+    reviews.tokens |= {first: Known("alice"), second: Known("alice")}
+    page = browser.new_page(base_url=stage.url, locale="en-US")
+    sockets: list[str] = []
+    page.goto("/")
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    sign_in(page, first)
+    expect(page.get_by_role("link", name="acme/secret")).to_be_visible()
+    before = len(sockets)
+    banner = page.get_by_test_id("token-expiring")
+    expect(banner).to_be_visible()
+    banner.get_by_role("textbox", name="Token").fill(second)
+    banner.get_by_role("button", name="Take the new token").click()
+    expect(banner).to_have_count(0)
+    expect(page.get_by_test_id("connection")).to_have_text("Connected")
+    assert page.evaluate("Object.values(sessionStorage)") == [second]
+    assert len(sockets) == before, "the connection went on"
+    page.close()

@@ -194,6 +194,14 @@ class TaskSights(Model):
     """What the dashboard's service account may not list: `pods`, `events`."""
 
 
+class PackageCompanions(Model):
+    """What lies beside one package of a task."""
+
+    target: Arch
+    kinds: list[str]
+    """Of `report.json`, `sbom.cdx.json`, and, where it was signed, `public_key.pem`."""
+
+
 class StoredBytes(Model):
     """Files of one kind."""
 

@@ -152,3 +152,31 @@ async def test_without_the_right_to_list_pods_the_answer_says_so(tmp_path: Path,
     async with a_dashboard(tmp_path, api=cluster) as dashboard:
         told = (await dashboard.http.get("/api/v1/tasks/uid-1/sights")).json()
     assert told == {"pods": [], "events": [], "missing": ["pods"]}
+
+
+async def test_what_lies_beside_a_package_is_named_and_what_does_not_is_not(dashboard: Dashboard):
+    await with_artifacts(dashboard, "uid-1", "demo", await hand_in(dashboard, "uid-1", "one.difypkg"))
+    sbom = "/api/v1/ingest/companions/uid-1/1/amd64/sbom.cdx.json"
+    assert (await dashboard.http.put(sbom, content=b"{}", headers=SENDER)).status_code == 204
+    told = (await dashboard.http.get("/api/v1/tasks/uid-1/companions")).json()
+    assert told == [{"target": "amd64", "kinds": ["sbom.cdx.json"]}]
+    brought = await dashboard.http.get("/api/v1/artifacts/uid-1/one.difypkg/sbom.cdx.json")
+    assert brought.headers["content-type"] == "application/vnd.cyclonedx+json"
+
+
+async def test_the_page_comes_compressed_to_those_who_take_it_and_whole_to_others(tmp_path: Path):
+    script = "// much the same, much the same\n" * 400
+    (tmp_path / "static" / "assets").mkdir(parents=True)
+    (tmp_path / "static" / "index.html").write_text("<title>page</title>")
+    (tmp_path / "static" / "assets" / "index-0123abcd.js").write_text(script)
+    async with a_dashboard(tmp_path) as dashboard:
+        small = await dashboard.http.get("/assets/index-0123abcd.js", headers={"Accept-Encoding": "gzip"})
+        whole = await dashboard.http.get("/assets/index-0123abcd.js", headers={"Accept-Encoding": "identity"})
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(script) / 10
+    assert small.text == whole.text == script
+    assert "content-encoding" not in whole.headers
+    for answer in (small, whole):
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-type"].startswith("text/javascript")

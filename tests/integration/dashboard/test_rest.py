@@ -162,8 +162,8 @@ async def test_the_configuration_tells_the_page_what_it_needs(dashboard: Dashboa
     config = (await dashboard.http.get("/api/v1/config")).json()
     assert config["sources"] == ["Marketplace", "GitHub", "URL", "Upload"]
     assert config["marketplace"] is True
-    assert config["targets"] == ["amd64"]
-    assert config["modes"] == ["RequirementsOnly"]
+    assert config["targets"] == ["amd64", "arm64", "universal"]
+    assert config["modes"] == ["RequirementsOnly", "Dual"]
     assert config["authMode"] == "none"
     assert config["defaults"] == {
         "targets": ["amd64"], "python": "3.12", "mode": "RequirementsOnly", "suffix": "offline",

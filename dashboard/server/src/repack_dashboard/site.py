@@ -1,7 +1,9 @@
 """The built page: files of one folder, `index.html` for every other address, and the headers that guard them."""
 
 import base64
+import gzip
 import hashlib
+import mimetypes
 import re
 from pathlib import Path
 
@@ -19,6 +21,10 @@ _HASHED = re.compile(r"^assets/.*-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
 # What the system's table of types may not know, or takes for something else (`.ts` is a video to some).
 _TYPES = {".js": "text/javascript", ".ts": "text/plain"}
 _NOT_PAGES = ("api/", "ws/", "docs", "openapi.json", "metrics", "healthz", "readyz", "assets/", "client/")
+
+_COMPRESSIBLE = frozenset({".js", ".css", ".svg", ".html", ".ts", ".json"})
+_WORTH_BYTES = 1024
+"""Smaller files grow by the header that says they are compressed."""
 
 _ABSENT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>dify-repack</title>
 <body style="font-family:system-ui;margin:3rem;max-width:40rem;line-height:1.5">
@@ -89,10 +95,18 @@ def index_of(folder: Path) -> bytes:
     return index.read_bytes() if index.is_file() else _ABSENT.encode()
 
 
+def compressed(path: Path) -> bytes | None:
+    """Return a file of the build in gzip, once for all visits; None of what is small already."""
+    if path.suffix not in _COMPRESSIBLE or path.stat().st_size < _WORTH_BYTES:
+        return None
+    return gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
+
+
 def routes(folder: Path, index: bytes) -> APIRouter:
     """Return the routes of the page; they match everything, so they come last."""
     router = APIRouter(include_in_schema=False)
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    squeezed = {name: small for name, path in files.items() if (small := compressed(path)) is not None}
 
     @router.api_route("/{path:path}", methods=["GET", "HEAD"])
     async def page(request: Request, path: str) -> Response:
@@ -100,7 +114,15 @@ def routes(folder: Path, index: bytes) -> APIRouter:
         found = files.get(path)  # a name among those that exist, never a path made of what was asked
         if found is not None and path != "index.html":
             kept = "public, max-age=31536000, immutable" if _HASHED.search(path) else "no-cache"
-            return FileResponse(found, headers={"Cache-Control": kept}, media_type=_TYPES.get(found.suffix))
+            kind = _TYPES.get(found.suffix) or mimetypes.guess_type(found.name)[0]
+            headers = {"Cache-Control": kept}
+            small = squeezed.get(path)
+            if small is None:
+                return FileResponse(found, headers=headers, media_type=kind)
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                return Response(small, headers=headers | {"Content-Encoding": "gzip"}, media_type=kind)
+            return FileResponse(found, headers=headers, media_type=kind)
         if path.startswith(_NOT_PAGES):
             raise ProblemError(404, f"There is nothing at {request.url.path}.", hint="See /docs.")
         return HTMLResponse(index, headers={"Cache-Control": "no-cache"})

@@ -8,6 +8,7 @@ import type {
   MarketplaceVersions,
   NewTask,
   OperatorHealth,
+  PackageCompanions,
   Problem,
   StorageReport,
   TaskList,
@@ -91,6 +92,7 @@ export const api = {
   log: (uid: string, query: { attempt?: number; after?: number; limit?: number }) =>
     call<LogPage>("GET", `/tasks/${id(uid)}/log?${new URLSearchParams(numbers(query))}`),
   sights: (uid: string) => call<TaskSights>("GET", `/tasks/${id(uid)}/sights`),
+  companions: (uid: string) => call<PackageCompanions[]>("GET", `/tasks/${id(uid)}/companions`),
   storage: () => call<StorageReport>("GET", "/storage"),
   searchPlugins: (query: PluginQuery) =>
     call<MarketplacePage>("GET", `/marketplace/plugins?${new URLSearchParams(filled(query))}`),

@@ -416,6 +416,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/{uid}/companions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Companions
+         * @description Return what lies beside each package: `<uri of the package>/<kind>` brings it.
+         */
+        get: operations["list_companions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{uid}/log": {
         parameters: {
             query?: never;
@@ -1364,6 +1384,18 @@ export interface components {
              * @default offline
              */
             suffix: string;
+        };
+        /**
+         * PackageCompanions
+         * @description What lies beside one package of a task.
+         */
+        PackageCompanions: {
+            /**
+             * Kinds
+             * @description Of `report.json`, `sbom.cdx.json`, and, where it was signed, `public_key.pem`.
+             */
+            kinds: string[];
+            target: components["schemas"]["Arch"];
         };
         /**
          * PackageIndex
@@ -3220,6 +3252,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_companions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackageCompanions"][];
                 };
             };
             /** @description It cannot be done. */

@@ -43,6 +43,7 @@ export type MarketplacePage = Wire<Schemas["MarketplacePage"]>;
 export type MarketplaceVersions = Wire<Schemas["MarketplaceVersions"]>;
 export type StorageReport = Wire<Schemas["StorageReport"]>;
 export type TaskSights = Wire<Schemas["TaskSights"]>;
+export type PackageCompanions = Wire<Schemas["PackageCompanions"]>;
 export type PodSight = Wire<Schemas["PodSight"]>;
 export type Problem = Omit<Wire<Schemas["Problem"]>, "type" | "hint" | "instance" | "details"> &
   Partial<Pick<Wire<Schemas["Problem"]>, "type" | "hint" | "instance" | "details">>;

@@ -4,6 +4,7 @@ import { api, toApiError } from "../api/client";
 import type { StorageReport } from "../api/types";
 import { useWords } from "../i18n";
 import { bytes, integer, spell } from "../i18n/format";
+import { useTasks } from "../realtime/live";
 import { ProblemNote } from "../ui/ProblemNote";
 import styles from "./PackagesPage.module.css";
 
@@ -12,9 +13,11 @@ const KINDS = ["packages", "uploads", "logs", "leaving"] as const;
 /** What lies on the volume, when it goes, and how much more fits. */
 export function StorageCard({ count }: { count: number }) {
   const { t } = useWords();
-  // Asked again when a package came or went.
+  // Not before the server has let us in; asked again when a package came or went.
+  const { loaded } = useTasks();
   const report = useQuery({
     queryKey: ["storage", count],
+    enabled: loaded,
     queryFn: api.storage,
     placeholderData: (old) => old,
   });

@@ -1,5 +1,5 @@
 import type { Artifact, Verification } from "../api/types";
-import { isKey, useWords } from "../i18n";
+import { isKey, type Translate, useWords } from "../i18n";
 import { bytes, integer } from "../i18n/format";
 import { CopyLine } from "../ui/CopyButton";
 import { FileLink } from "../ui/FileLink";
@@ -8,7 +8,7 @@ import { Moment } from "../ui/Times";
 import styles from "./ArtifactCard.module.css";
 
 /** One finished package: what it is, how it was verified, how to check it after copying. */
-export function ArtifactCard({ artifact }: { artifact: Artifact }) {
+export function ArtifactCard({ artifact, beside }: { artifact: Artifact; beside: readonly string[] }) {
   const { t, language } = useWords();
   const { name, sha256, sizeBytes, uri, verification, wheels } = artifact;
   return (
@@ -45,6 +45,16 @@ export function ArtifactCard({ artifact }: { artifact: Artifact }) {
         )}
       </dl>
       {verification?.passed && <Verified verification={verification} />}
+      {uri && beside.length > 0 && (
+        <p className={styles.beside}>
+          <span className={styles.label}>{t("artifact.beside")}</span>
+          {beside.map((kind) => (
+            <FileLink key={kind} href={`${uri}/${kind}`} name={`${name}.${kind}`}>
+              {nameOf(kind, t)}
+            </FileLink>
+          ))}
+        </p>
+      )}
       {sha256 && (
         <>
           <div>
@@ -59,6 +69,12 @@ export function ArtifactCard({ artifact }: { artifact: Artifact }) {
       )}
     </section>
   );
+}
+
+/** What a file beside a package is called; one that is not known goes by its own name. */
+function nameOf(kind: string, t: Translate): string {
+  const key = `artifact.beside.${kind}`;
+  return isKey(key) ? t(key as "artifact.beside.report.json") : kind;
 }
 
 /** The method in words: a weaker one is called weaker. */

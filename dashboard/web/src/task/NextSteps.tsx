@@ -6,7 +6,7 @@ import { asEnvFile, authorOf, type Setting, settingsFor } from "./settings";
 import styles from "./TaskPage.module.css";
 
 /** What is left to do in Dify, with the settings that this very package needs. The largest one of several decides. */
-export function NextSteps({ task }: { task: TaskView }) {
+export function NextSteps({ task, signed }: { task: TaskView; signed: boolean }) {
   const { t, language } = useWords();
   const artifacts = task.status.artifacts ?? [];
   const largest = artifacts.reduce<(typeof artifacts)[number] | null>(
@@ -14,7 +14,7 @@ export function NextSteps({ task }: { task: TaskView }) {
     null,
   );
   if (largest === null) return null;
-  const settings = settingsFor(largest, authorOf(task));
+  const settings = settingsFor(largest, authorOf(task), signed);
   const why = (setting: Setting) =>
     setting.why === "size"
       ? t("next.why.size", { size: bytes(largest.sizeBytes ?? 0, language) })
@@ -34,7 +34,7 @@ export function NextSteps({ task }: { task: TaskView }) {
           <CopyButton text={asEnvFile(settings)} what={t("next.title")} label={t("next.copyAll")} />
         </div>
       )}
-      <div className={styles.label}>{t("next.signature")}</div>
+      <div className={styles.label}>{t(signed ? "next.key" : "next.signature")}</div>
     </section>
   );
 }

@@ -12,6 +12,7 @@ import { EmptyState } from "../ui/EmptyState";
 import { ProblemNote } from "../ui/ProblemNote";
 import { ArtifactCard } from "./ArtifactCard";
 import { Attempts } from "./Attempts";
+import { useCompanions } from "./companions";
 import { FailureNote } from "./FailureNote";
 import { LogViewer } from "./LogViewer";
 import { NextSteps } from "./NextSteps";
@@ -73,6 +74,7 @@ function Loaded({ task }: { task: TaskView }) {
   const stale = useOperatorHealth().state === "Stale" && !isFinal(task);
   const phase = phaseOf(task);
   const artifacts = task.status.artifacts ?? [];
+  const beside = useCompanions(task);
   return (
     <div className={styles.page} data-uid={task.uid}>
       <StaleMark />
@@ -88,9 +90,18 @@ function Loaded({ task }: { task: TaskView }) {
       {artifacts.length > 0 && (
         <div className={styles.columns}>
           {artifacts.map((artifact) => (
-            <ArtifactCard key={artifact.target} artifact={artifact} />
+            <ArtifactCard
+              key={artifact.target}
+              artifact={artifact}
+              beside={beside.get(artifact.target) ?? []}
+            />
           ))}
-          {phase === "Succeeded" && <NextSteps task={task} />}
+          {phase === "Succeeded" && (
+            <NextSteps
+              task={task}
+              signed={[...beside.values()].some((kinds) => kinds.includes("public_key.pem"))}
+            />
+          )}
         </div>
       )}
       {task.status.plan && <PlanCard plan={task.status.plan} />}

@@ -17,7 +17,10 @@ afterEach(() => {
 
 describe("the artifact card", () => {
   test("names size, hash, check line and download", async () => {
-    shown = await show(<ArtifactCard artifact={anArtifact()} />);
+    shown = await show(<ArtifactCard artifact={anArtifact()} beside={["report.json", "sbom.cdx.json"]} />);
+    expect(screen.getByRole("link", { name: "SBOM (CycloneDX)" }).getAttribute("href")).toMatch(
+      /offline\.difypkg\/sbom\.cdx\.json$/,
+    );
     const link = screen.getByRole("link", { name: "Download" });
     expect(link.getAttribute("href")).toBe(anArtifact().uri);
     expect(screen.getByText("12.0 MB")).toBeDefined();
@@ -33,20 +36,24 @@ describe("the artifact card", () => {
     ["OfflineFlags", "Weaker method"],
     ["CrossInstall", "Weaker method"],
   ] as const)("calls %s by its strength", async (method, words) => {
-    shown = await show(<ArtifactCard artifact={anArtifact({ verification: { method, passed: true } })} />);
+    shown = await show(
+      <ArtifactCard artifact={anArtifact({ verification: { method, passed: true } })} beside={[]} />,
+    );
     expect(screen.getByText(new RegExp(words))).toBeDefined();
   });
 
   test("claims no verification that did not pass", async () => {
     const verification = { method: "NetworkNamespace", passed: false } as const;
-    shown = await show(<ArtifactCard artifact={anArtifact({ verification })} />);
+    shown = await show(<ArtifactCard artifact={anArtifact({ verification })} beside={[]} />);
     expect(screen.queryByText(/Verified/)).toBeNull();
   });
 });
 
 test("the next steps follow the largest artifact", async () => {
   const artifacts = [anArtifact(), anArtifact({ target: "arm64", sizeBytes: 90_000_000 })];
-  shown = await show(<NextSteps task={aTask({ phase: "Succeeded", status: { artifacts } })} />);
+  shown = await show(
+    <NextSteps task={aTask({ phase: "Succeeded", status: { artifacts } })} signed={false} />,
+  );
   expect(screen.getByText("PLUGIN_MAX_PACKAGE_SIZE=157286400")).toBeDefined();
 });
 

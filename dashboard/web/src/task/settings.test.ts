@@ -42,3 +42,12 @@ test("all settings are copied as lines of .env", () => {
     "FORCE_VERIFYING_SIGNATURE=false\nNGINX_CLIENT_MAX_BODY_SIZE=50M",
   );
 });
+
+test("a signed package needs its key to be known, and no check to be switched off", () => {
+  const settings = settingsFor(anArtifact(), "langgenius", true);
+  expect(settings.map(({ name, value }) => `${name}=${value}`)).toEqual([
+    "FORCE_VERIFYING_SIGNATURE=true",
+    "THIRD_PARTY_SIGNATURE_VERIFICATION_ENABLED=true",
+    "THIRD_PARTY_SIGNATURE_VERIFICATION_PUBLIC_KEYS=/app/storage/public_keys/dify-repack.pem",
+  ]);
+});

@@ -17,7 +17,7 @@ const UNPACKED_FACTOR = 1.25;
 const STEP = 50 * MB;
 const MANY_WHEELS = 60;
 
-export type Why = "size" | "upload" | "unsigned" | "langgenius" | "slowInit";
+export type Why = "signed" | "size" | "upload" | "unsigned" | "langgenius" | "slowInit";
 
 export interface Setting {
   name: string;
@@ -29,13 +29,27 @@ function roundedUp(bytes: number): number {
   return Math.ceil(bytes / STEP) * STEP;
 }
 
-/** Settings for `.env` of Dify, the needed ones only. Packages made here are unsigned. */
-export function settingsFor(artifact: Artifact, author: string | null): Setting[] {
-  const size = artifact.sizeBytes ?? 0;
-  const settings: Setting[] = [{ name: "FORCE_VERIFYING_SIGNATURE", value: "false", why: "unsigned" }];
-  if (author === "langgenius") {
-    settings.push({ name: "ENFORCE_LANGGENIUS_PLUGIN_SIGNATURES", value: "false", why: "langgenius" });
+/** Where the public key is expected on the daemon's volume (docs/packages.md, "Signatures"). */
+const PUBLIC_KEY = "/app/storage/public_keys/dify-repack.pem";
+
+/** What makes Dify take the signature, or the lack of one. */
+function signatureSettings(author: string | null, signed: boolean): Setting[] {
+  if (signed) {
+    return [
+      { name: "FORCE_VERIFYING_SIGNATURE", value: "true", why: "signed" },
+      { name: "THIRD_PARTY_SIGNATURE_VERIFICATION_ENABLED", value: "true", why: "signed" },
+      { name: "THIRD_PARTY_SIGNATURE_VERIFICATION_PUBLIC_KEYS", value: PUBLIC_KEY, why: "signed" },
+    ];
   }
+  const unsigned: Setting = { name: "FORCE_VERIFYING_SIGNATURE", value: "false", why: "unsigned" };
+  if (author !== "langgenius") return [unsigned];
+  return [unsigned, { name: "ENFORCE_LANGGENIUS_PLUGIN_SIGNATURES", value: "false", why: "langgenius" }];
+}
+
+/** Settings for `.env` of Dify, the needed ones only. `signed`: with a key of one's own. */
+export function settingsFor(artifact: Artifact, author: string | null, signed = false): Setting[] {
+  const size = artifact.sizeBytes ?? 0;
+  const settings = signatureSettings(author, signed);
   const needed = roundedUp(size * UNPACKED_FACTOR);
   if (needed > DIFY_PACKAGE_LIMIT) {
     settings.push({ name: "PLUGIN_MAX_PACKAGE_SIZE", value: String(needed), why: "size" });

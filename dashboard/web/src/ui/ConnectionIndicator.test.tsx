@@ -80,7 +80,7 @@ describe("the indicator", () => {
     );
     await shown.load([]);
     await act(async () => shown.server.last.lose(4503));
-    expect(screen.getByText("Cannot reach the server")).toBeDefined();
+    expect(screen.getByText("No access")).toBeDefined();
     expect(screen.getByTestId("stale").textContent).toMatch(/no right to see/);
     expect(screen.getByRole("button", { name: "Retry" })).toBeDefined();
   });

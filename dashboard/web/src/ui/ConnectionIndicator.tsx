@@ -28,7 +28,7 @@ export function connectionText(connection: Connection, now: number, t: Translate
     case "disconnected":
       return t("connection.disconnected");
     case "error":
-      return t("connection.error");
+      return errorText(connection, t);
     case "reconnecting": {
       if (!connection.online) return t("connection.offline");
       const attempt = connection.failures + 1;
@@ -39,6 +39,14 @@ export function connectionText(connection: Connection, now: number, t: Translate
       return t("connection.reconnectingIn", { attempt, seconds });
     }
   }
+}
+
+/** The server that refuses somebody is reached very well: then the words say what it wants. */
+function errorText(connection: Connection, t: Translate): string {
+  const code = connection.heals ? 0 : connection.lastClose?.code;
+  return code === 4501 || code === 4503 || code === 4506
+    ? t(`connection.refused.${code}`)
+    : t("connection.error");
 }
 
 /** Why it does not come back by itself, or how it does. */
