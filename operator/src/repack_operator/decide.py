@@ -68,9 +68,15 @@ def _after_the_end(seen: Situation) -> Decision | None:
         return Decision(actions=(DeleteTask(),))
     jobs_go = ended + timedelta(seconds=job_ttl) if job_ttl is not None and seen.jobs else None
     all_go = jobs_go is not None and seen.now >= jobs_go
-    doomed = tuple(DeleteJob(job.name, job.uid) for job in seen.jobs if (job.live or all_go) and not job.deleting)
+    unwanted = (job for job in seen.jobs if all_go or (job.live and not _worker_done(seen, job)))
+    doomed = tuple(DeleteJob(job.name, job.uid) for job in unwanted if not job.deleting)
     moments = [moment for moment in (expires, None if all_go else jobs_go) if moment is not None]
     return Decision(actions=doomed, wake_at=min(moments, default=None))
+
+
+def _worker_done(seen: Situation, job: JobSeen) -> bool:
+    """Tell whether the Job's worker ended well; it takes Kubernetes about two seconds more to call the Job complete."""
+    return any(pod.attempt == job.attempt and pod.exit_code == 0 for pod in seen.pods)
 
 
 def _leftovers(seen: Situation) -> Decision | None:
@@ -105,10 +111,13 @@ def _vanished(seen: Situation) -> Decision | None:
 
 
 def _ended_well(seen: Situation) -> Decision | None:
-    """The Job is complete: a success where it left a verified artifact for every target."""
+    """The worker ended well, or the Job is complete: a success where there is a verified artifact for every target."""
     job = seen.job
-    if job is None or not job.complete:
+    if job is None:
         return None
+    if not job.complete:
+        early = outcomes.of_success(seen.task.spec, seen.pod) if _worker_done(seen, job) else None
+        return _conclude(seen, job, early) if early is not None and early.ok else None
     if (seen.pod is None or seen.pod.exit_code is None) and seen.looked_for != seen.attempt:
         return Decision(actions=(LookFor(seen.attempt),))  # the Job's event came before the Pod's
     end = outcomes.of_success(seen.task.spec, seen.pod)

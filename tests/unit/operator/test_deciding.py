@@ -129,6 +129,19 @@ def test_an_unknown_profile_fails_and_the_known_ones_are_named() -> None:
 # --- ends ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_worker_that_ended_well_is_a_success_before_kubernetes_calls_its_job_complete() -> None:
+    seen = {"jobs": [a_job()], "pods": [a_success()]}
+
+    decision = decided(a_running_task(), at=61, **seen)
+
+    assert phase_of(decision) is Phase.SUCCEEDED
+    assert decided(applied(a_running_task(), decision), at=61, **seen).actions == (), "the Job ends by itself"
+
+
+def test_a_worker_that_ended_well_without_a_verified_package_is_judged_when_its_job_is_complete() -> None:
+    assert decided(a_running_task(), at=61, jobs=[a_job()], pods=[an_ended_pod(0)]).status is None
+
+
 def test_a_verified_artifact_for_every_target_is_a_success() -> None:
     task = a_running_task(spec={"targets": [{"arch": "amd64"}, {"arch": "arm64"}]})
     decision = decided(task, jobs=[a_complete_job()], pods=[a_success("amd64", "arm64")])
