@@ -79,3 +79,15 @@ async def test_an_object_that_cannot_be_read_does_not_hide_the_others(tmp_path: 
     relist, board = a_relist(api, tmp_path)
     await relist.refresh()
     assert {view.name for view in board.store} == {"newer"}
+
+
+async def test_what_was_listed_at_the_start_is_not_listed_again_at_once(tmp_path: Path) -> None:
+    api = FakeTaskApi()
+    relist, board = a_relist(api, tmp_path)
+    await relist.refresh()
+    await board.observe(a_task(uid="new", name="new"))
+    running = asyncio.create_task(relist.run(seconds=60))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert api.lists == 1
+    assert set(board.store.uids) == {"new"}

@@ -138,9 +138,10 @@ class Relist:
         return found
 
     async def run(self, *, seconds: float) -> None:
-        """Refresh for ever; at first, until it succeeds once, every second or so."""
+        """Refresh for ever; before it succeeded once, at once and then every second or so."""
         failures = 0
         while True:  # ends with the process, by cancellation
+            await asyncio.sleep(seconds if self.ready.is_set() and not failures else min(seconds, 1.0 * failures, 5.0))
             try:
                 await self.refresh()
                 failures = 0
@@ -148,4 +149,3 @@ class Relist:
                 failures += 1
                 if failures in {1, 10}:
                     log.warning("the tasks cannot be listed", error=str(error), in_a_row=failures)
-            await asyncio.sleep(seconds if self.ready.is_set() and not failures else min(seconds, 1.0 * failures, 5.0))
