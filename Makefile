@@ -90,7 +90,7 @@ e2e-images: ## Build the images under test and give them to the cluster
 .PHONY: e2e
 e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cluster that KUBECONFIG names
 	@test -n "$${KUBECONFIG:-}" || { echo "make e2e needs KUBECONFIG: the path of a cluster's kubeconfig" >&2; exit 1; }
-	@$(BIN)/python -m pytest -m cluster --ignore tests/e2e
+	@REPACK_CHAOS_IMAGE=$${REPACK_CHAOS_IMAGE:-dify-repack/worker:$(E2E_TAG)} $(BIN)/python -m pytest -m cluster --ignore tests/e2e
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
