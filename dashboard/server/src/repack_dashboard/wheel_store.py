@@ -7,6 +7,7 @@ reads one checks it again.
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -35,9 +36,9 @@ class WheelStore:
 
     def find(self, sha256: str) -> Path | None:
         """Return an entry, which counts as used now."""
-        path = self._path(sha256)
+        path, now = self._path(sha256), time.time_ns()
         try:
-            os.utime(path)
+            os.utime(path, ns=(now, now))  # the kernel's own stamp is coarse: two uses in one tick would look alike
         except OSError:
             return None
         return path
@@ -55,6 +56,7 @@ class WheelStore:
                     Reason.CHECKSUM_MISMATCH, f"The wheel arrived with sha256 {received.sha256}, named was {sha256}."
                 )
             received.publish(self._path(sha256))
+            self.find(sha256)
         finally:
             received.discard()
         async with self._sweeping:
@@ -69,7 +71,7 @@ class WheelStore:
         for path in self._folder.glob("*/*"):
             with contextlib.suppress(OSError):
                 facts = path.stat()
-                entries.append((facts.st_mtime, facts.st_size, path))
+                entries.append((facts.st_mtime_ns, facts.st_size, path))
         kept = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
             if kept <= self._max_bytes:
