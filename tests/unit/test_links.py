@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted(
-    path
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("charts/**/*.md"), *ROOT.glob("examples/**/*.md")]
-)  # fmt: skip
+_PATTERNS = ("*.md", "docs/*.md", "charts/**/*.md", "examples/**/*.md")
+DOCUMENTS = sorted(path for pattern in _PATTERNS for path in ROOT.glob(pattern))
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
