@@ -2,8 +2,8 @@
 
 Three steps. The build's requirements are installed, wheels only, with the network and the index's credentials, and
 nothing of them runs yet. Then the hooks of PEP 517 run under the isolation of Verify, in an environment that holds
-nothing but paths, and see the system's programs and the build's own folder only (`confinement.py`). At the end the wheel
-is compared with what it claims: name, version, CPU, glibc.
+nothing but paths, and see the system's programs and the build's own folder only (`confinement.py`). At the end the
+wheel is compared with what it claims: name, version, CPU, glibc.
 """
 
 import hashlib

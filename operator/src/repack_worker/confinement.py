@@ -1,7 +1,8 @@
 """Keeping our files from somebody's code: builds and imports see the system's programs and their own folder only.
 
 What runs there has our account. It could read mounted Secrets and our own environment (`/proc`) and tell them by an
-error that lands in the log, or change the cache or the finished package. Landlock refuses that, where the kernel has it.
+error that lands in the log, or change the cache or the finished package. Landlock refuses that, where the kernel has
+it.
 """
 
 import sys
@@ -21,7 +22,7 @@ _READABLE = (
     "/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems", "/proc/sys",
 )  # fmt: skip
 """What interpreters, compilers and packages that are imported look at; no Secret is mounted there."""
-_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")
+_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")  # noqa: S108
 """Beside the folder of the work; semaphores of `multiprocessing` are files of `/dev/shm`."""
 
 
@@ -44,6 +45,6 @@ def confined(
     if not is_possible():
         return [*command]
     prefix = interpreter.executable.resolve().parent.parent
-    options = [word for path in (*_READABLE, prefix, *read) for word in ("--read", path)]
-    options += [word for path in (*_WRITABLE, write) for word in ("--write", path)]
+    options = [word for path in (*_READABLE, prefix, *read) for word in ("--read", str(path))]
+    options += [word for path in (*_WRITABLE, write) for word in ("--write", str(path))]
     return [sys.executable, "-I", "-S", landlock.__file__, *options, "--", *command]
