@@ -28,6 +28,8 @@ HOME = "dify-repack-e2e"
 """Namespace of the release."""
 TEAM = "dify-repack-e2e-team"
 """Namespace of tasks."""
+LACKING = "lacking-"
+"""How the accounts begin whose rights are taken away on purpose."""
 TAG = os.environ.get("E2E_TAG", "e2e")
 """Tag of the images under test; `make e2e-images` builds them."""
 FILES = f"http://files.{TEAM}.svc"

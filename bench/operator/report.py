@@ -91,8 +91,8 @@ step of a task (a new place in the queue, a copy of its progress), the Kubernete
 of the last one), and what is asked whatever the number of tasks. A task that waits for a slot costs one call more: it
 says so. So does one whose Pod takes more than two seconds to start, as on a busy machine.
 
-On the real cluster Pods are scheduled, run and end, and where there is no queue at most four tasks are under way, because
-its one node starts no more at once. `make bench-operator AUDIT_LOG=…` counts there: it needs `KUBECONFIG`, and an API
+On the real cluster Pods are scheduled, run and end, and where there is no queue at most four tasks are under way: its
+one node starts no more at once. `make bench-operator AUDIT_LOG=…` counts there: it needs `KUBECONFIG`, and an API
 server that writes its audit log (`tests/audit-policy.yaml`) to that file.
 
 | counted by | run | calls per task | places and progress | Events | own business, whole run |

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -91,18 +91,19 @@ class Follower:
     """A client of one task's channel: what it was told, in order."""
 
     def __init__(self, uid: str, headers: dict[str, str]) -> None:
-        self._uid, self._headers = uid, headers
+        self._uid, self.headers = uid, headers
         self.hello: Object = {}
         self.numbers: list[int] = []
         self.phases: list[str] = []
 
-    def join(self, url: str) -> ClientConnection:
+    @contextmanager
+    def join(self, url: str) -> Iterator[ClientConnection]:
         """Connect, from where it was."""
         since = f"&since={self.numbers[-1]}&epoch={self.hello['epoch']}" if self.numbers else ""
         address = f"{url.replace('http', 'ws', 1)}/ws/tasks/{self._uid}?v=1{since}"
-        socket = connect(address, additional_headers=self._headers, proxy=None, open_timeout=20)
-        self.hello = self._read(socket)
-        return socket
+        with connect(address, additional_headers=self.headers, proxy=None, open_timeout=20) as socket:
+            self.hello = self._read(socket)
+            yield socket
 
     def hear(self, socket: ClientConnection, *, until_phase: str) -> None:
         """Listen until the task is in a phase; log lines, which have no numbers, are passed over."""
@@ -139,16 +140,16 @@ def test_a_dashboard_that_is_killed_in_the_middle_of_a_task_costs_its_clients_no
         second = stack.enter_context(replicas.forward(f"pod/{other}", 8080))
         httpx.get(f"{first}/healthz", trust_env=False).raise_for_status()
         until(lambda: known(first, body, follower), what="the task to be known there")
-        socket = follower.join(first)
-        follower.hear(socket, until_phase="Running")
-        replicas.kubectl("-n", HOME, "delete", "pod", one, "--grace-period=0", "--force", "--wait=false")
-        with pytest.raises(ConnectionClosed):  # what comes until then has its number
-            follower.hear(socket, until_phase="Succeeded")
+        with follower.join(first) as socket:
+            follower.hear(socket, until_phase="Running")
+            replicas.kubectl("-n", HOME, "delete", "pod", one, "--grace-period=0", "--force", "--wait=false")
+            with pytest.raises(ConnectionClosed):  # what comes until then has its number
+                follower.hear(socket, until_phase="Succeeded")
         with follower.join(second) as again:
             assert follower.hello["recovered"] is True
             follower.hear(again, until_phase="Succeeded")
         status = replicas.finished("followed")
-        content = httpx.get(second + status["artifacts"][0]["uri"], headers=follower._headers, trust_env=False)
+        content = httpx.get(second + status["artifacts"][0]["uri"], headers=follower.headers, trust_env=False)
     assert content.status_code == httpx.codes.OK
     first_number = follower.numbers[0]
     assert follower.numbers == list(range(first_number, first_number + len(follower.numbers)))
@@ -156,7 +157,7 @@ def test_a_dashboard_that_is_killed_in_the_middle_of_a_task_costs_its_clients_no
 
 def known(url: str, body: Object, follower: Follower) -> bool:
     """Tell whether a dashboard shows a task to the follower."""
-    answer = httpx.get(f"{url}/api/v1/tasks/{body['metadata']['uid']}", headers=follower._headers, trust_env=False)
+    answer = httpx.get(f"{url}/api/v1/tasks/{body['metadata']['uid']}", headers=follower.headers, trust_env=False)
     return answer.status_code == httpx.codes.OK
 
 
