@@ -121,6 +121,8 @@ class OperatorHealth(Model):
     running: int | None = None
     slots: int | None = None
     watch_age_seconds: float | None = None
+    api_errors: int | None = None
+    lag_seconds: float | None = None
 
 
 class Limits(Model):

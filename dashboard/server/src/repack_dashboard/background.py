@@ -38,6 +38,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         asyncio.create_task(_every(min(1.0, settings.auth_recheck_seconds / 4), services.seats.look), name="seats"),
         asyncio.create_task(_every(settings.cleanup_interval, lambda: _clean(services)), name="clean"),
     ]
+    if services.rights is not None:
+        jobs.append(asyncio.create_task(services.rights.run(), name="rights"))
     for job in jobs:
         job.add_done_callback(_report_death)
     try:

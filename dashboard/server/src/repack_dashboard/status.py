@@ -49,14 +49,18 @@ def root_routes(services: Services) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Say whether to send users here: not before the tasks are listed, without the log, while we end."""
+        """Say whether to send users here: not before the tasks are listed, without the log or a vital right."""
+        rights = services.rights
         waits = {
             "draining": services.is_draining,
             "event-log-unreachable": not services.log.state.is_live,
             "tasks-not-listed": not services.relist.ready.is_set(),
+            "rights-missing": rights is not None and rights.is_vital_missing,
         }
         reasons = [name for name, holds in waits.items() if holds]
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+        lacking = {"missing": rights.sentences} if rights is not None and rights.missing else {}
+        body = {"ready": not reasons, "reasons": reasons, **lacking}
+        return JSONResponse(body, status_code=503 if reasons else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -988,10 +988,22 @@ export interface components {
          */
         Heartbeat: {
             /**
+             * Apierrors
+             * @description Calls of the last minute that the API server did not answer, or refused for want of rights or capacity.
+             * @default 0
+             */
+            apiErrors: number;
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "heartbeat";
+            /**
+             * Lagseconds
+             * @description Age of the oldest change that the operator has not looked at yet.
+             * @default 0
+             */
+            lagSeconds: number;
             /** Leader */
             leader: boolean;
             /**
@@ -1396,10 +1408,14 @@ export interface components {
          * @description What the operator's heartbeat told.
          */
         OperatorHealth: {
+            /** Apierrors */
+            apiErrors?: number | null;
             /** Epoch */
             epoch?: number | null;
             /** Instance */
             instance?: string | null;
+            /** Lagseconds */
+            lagSeconds?: number | null;
             /** Lastheardat */
             lastHeardAt?: string | null;
             /** Leader */
