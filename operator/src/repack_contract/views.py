@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, Field
 
 from repack_contract.phases import Phase
 from repack_contract.progress import LogLine, Progress
-from repack_contract.task import Arch, Mode, RepackageTask, SourceType, Spec, Status
+from repack_contract.source import SourceType
+from repack_contract.task import Arch, Mode, RepackageTask, Spec, Status
 from repack_contract.wire import Model, StrictModel
 
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from repack_contract.task import Arch, Mode, SourceType
+from repack_contract.source import SourceType
+from repack_contract.task import Arch, Mode
 
 _PREFIX = "REPACK_DASHBOARD_"
 
