@@ -230,6 +230,19 @@ class StorageReport(Model):
     free_bytes: int
 
 
+class EndedTask(Model):
+    """What is remembered of a task that ended, also when it was deleted since."""
+
+    uid: str
+    namespace: str
+    phase: Phase
+    """`Succeeded` or `Failed`."""
+    reason: str | None = None
+    created_at: AwareDatetime | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime
+
+
 class Problem(Model):
     """An error as RFC 9457 `application/problem+json`, with our reason and hint."""
 

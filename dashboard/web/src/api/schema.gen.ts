@@ -84,6 +84,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Allow Download
+         * @description Let this browser download one file by a plain link, so that a cut download can go on (`Range`).
+         *
+         *     The permission comes as a cookie for this address alone. None is set where nobody is asked who they are.
+         */
+        post: operations["allow_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ended And Gone
+         * @description Return the tasks of the last days that ended and were deleted since; those that exist are in the list.
+         */
+        get: operations["ended_and_gone"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ingest/artifacts/{uid}/{attempt}/{target}/{filename}": {
         parameters: {
             query?: never;
@@ -890,6 +932,37 @@ export interface components {
          * @enum {string}
          */
         DesiredState: "Active" | "Suspended" | "Cancelled";
+        /**
+         * DownloadWish
+         * @description The address of one file, as a link would have it.
+         */
+        DownloadWish: {
+            /** Path */
+            path: string;
+        };
+        /**
+         * EndedTask
+         * @description What is remembered of a task that ended, also when it was deleted since.
+         */
+        EndedTask: {
+            /**
+             * Completiontime
+             * Format: date-time
+             */
+            completionTime: string;
+            /** Createdat */
+            createdAt?: string | null;
+            /** Namespace */
+            namespace: string;
+            /** @description `Succeeded` or `Failed`. */
+            phase: components["schemas"]["Phase"];
+            /** Reason */
+            reason?: string | null;
+            /** Starttime */
+            startTime?: string | null;
+            /** Uid */
+            uid: string;
+        };
         /**
          * ErrorMessage
          * @description The client's message `id` could not be obeyed.
@@ -2822,6 +2895,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClientConfig"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    allow_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ended_and_gone: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedTask"][];
                 };
             };
             /** @description It cannot be done. */
