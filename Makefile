@@ -107,8 +107,8 @@ e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cl
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: setup ## Print benchmarks as ratios against a peer
-	@$(BIN)/python bench/pack.py
+bench: setup ## Print the performance table of the worker, its quick form
+	@$(BIN)/python bench/worker --quick
 
 .PHONY: bench-worker
 bench-worker: setup ## Measure the worker on synthetic plugins and write docs/worker-bench.md

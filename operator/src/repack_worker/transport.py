@@ -5,7 +5,6 @@ address between check and use (DNS rebinding) gains nothing. httpx asks the tran
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +13,7 @@ import httpcore
 import httpx
 
 from repack_worker.addresses import AddressPolicy
+from repack_worker.resolving import UnknownHostError, resolved
 
 DIRECT = "direct"
 """Extension of a request that goes to a server of our own: never by a proxy, and not checked."""
@@ -30,7 +30,11 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:  # fmt: skip
         """Connect to the first address that answers; TLS still checks the name, which httpcore knows."""
-        addresses = self._policy.permitted(host, port, await resolved(host, port))
+        try:
+            found = await resolved(host, port)
+        except UnknownHostError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        addresses = self._policy.permitted(host, port, found)
         for last, address in enumerate(addresses, start=1 - len(addresses)):
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -42,15 +46,6 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
-
-
-async def resolved(host: str, port: int) -> list[str]:
-    """Return the addresses of a name, in the order of preference; raise httpcore's `ConnectError` when it has none."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} is not known: {error}") from error
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -82,7 +77,7 @@ class Transport(httpx.AsyncBaseTransport):
         port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
         try:
             addresses = await resolved(url.host, port)
-        except httpcore.ConnectError:
+        except UnknownHostError:
             return
         self._policy.permitted(url.host, port, addresses)
 

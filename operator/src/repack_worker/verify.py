@@ -18,6 +18,7 @@ from pathlib import Path
 import uv
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from repack_contract.choices import VerifyDepth
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Verification, VerificationMethod
@@ -28,7 +29,6 @@ from repack_worker.isolation import Isolation
 from repack_worker.platforms import Platform, machines, native_cpu
 from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.rewrite import WHEELS
-from repack_worker.settings import VerifyDepth
 from repack_worker.threads import in_thread
 from repack_worker.trial import Conditions, Trial, examine
 from repack_worker.uv_versions import UvVersions, our_uv_version

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from repack_contract.errors import RepackError
@@ -20,9 +20,11 @@ from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.index_access import IndexAccess
 from repack_worker.plan import SourceDist, Wheel
-from repack_worker.shared_cache import SharedCache
 from repack_worker.simple_index import files_of
 from repack_worker.threads import in_thread
+
+if TYPE_CHECKING:
+    from repack_worker.shared_cache import SharedCache
 
 _LARGEST_FILE = 4 << 30
 _FILES_PATH = "/packages/"
@@ -90,7 +92,9 @@ class IndexOrigin:
 class WheelCache:
     """`<folder>/<sha256>/<filename>`, filled from a shared cache where there is one, else from the origin."""
 
-    def __init__(self, folder: Path, *, fetcher: Fetcher, connections: int, shared: SharedCache | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: "SharedCache | None" = None
+    ) -> None:
         self._folder, self._fetcher, self._shared = folder, fetcher, shared
         self._slots = asyncio.Semaphore(connections)
 

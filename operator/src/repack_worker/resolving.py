@@ -1,0 +1,17 @@
+"""Asking for the addresses of a name, where our checks and our connections do it alike."""
+
+import asyncio
+import socket
+
+
+class UnknownHostError(OSError):
+    """A name has no address."""
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    """Return the addresses of a name, in the order of preference; raise `UnknownHostError` when it has none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise UnknownHostError(f"{host} is not known: {error}") from error
+    return list(dict.fromkeys(str(address[4][0]) for address in found))
