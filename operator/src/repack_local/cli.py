@@ -5,6 +5,7 @@ Each command imports what it needs and when it needs it: of a pack with warm cac
 
 from collections.abc import Sequence
 
+from repack_contract import descriptions
 from repack_local.arguments import check_arguments, completion, parser
 
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from repack_local.__main__ import main as up  # noqa: PLC0415
 
         return up()
+    descriptions.leave_out()
     from repack_local.running import run  # noqa: PLC0415
 
     return run(arguments)

@@ -62,6 +62,8 @@ class Shown(Protocol):
 class PlainReporter:
     """Listens to a worker and writes its lines to stderr, so that stdout stays for results."""
 
+    watches_progress = False
+
     def __init__(self, loudness: Loudness) -> None:
         self._loudness = loudness
 

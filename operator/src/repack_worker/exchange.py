@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import httpx
 
@@ -19,6 +21,7 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.download import CutError, Download, Part
 from repack_worker.settings import Settings, proxy_for
+from repack_worker.threads import in_thread
 from repack_worker.transport import DIRECT, Transport
 
 MAX_REDIRECTS = 5
@@ -26,6 +29,51 @@ _CERTIFICATE_HINT = "Put the certificate authority of the server, or of the prox
 _GONE = {404, 410}
 _DENIED = {401, 403}
 _CHUNK = 1 << 18
+_BATCH = 1 << 20
+"""So much is hashed and written at once, in a thread."""
+
+
+class _Sink:
+    """Writes and hashes what comes, in a thread while more is received; the last of a file here.
+
+    What has come is written whatever ends the block, for a further attempt goes on from there.
+    """
+
+    def __init__(self, path: Path, *, there: int) -> None:
+        self._path, self._there, self._digest = path, there, hashlib.sha256()
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    async def __aenter__(self) -> Self:
+        self._file = self._path.open("ab" if self._there else "wb", buffering=0)
+        if self._there:
+            await in_thread(_digest_into, self._path, self._digest)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            self._write()
+
+    async def add(self, chunk: bytes) -> None:
+        """Take a chunk."""
+        self._waiting.append(chunk)
+        self._size += len(chunk)
+        if self._size >= _BATCH:
+            await in_thread(self._write)
+
+    def _write(self) -> None:
+        batch, self._waiting, self._size = b"".join(self._waiting), [], 0
+        self._digest.update(batch)
+        rest = memoryview(batch)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the whole file, once the block has ended."""
+        return self._digest.hexdigest()
 
 
 class Exchange:
@@ -92,19 +140,16 @@ class Exchange:
         if announced is not None:
             _check_limit(announced, order)
             order.on_total(announced)
-        digest, done = hashlib.sha256(), there
-        with part.path.open("ab" if there else "wb") as file:
-            if there:
-                await asyncio.to_thread(_digest_into, part.path, digest)
+        done = there
+        async with _Sink(part.path, there=there) as sink:
             async for chunk in self._steadily(response):
                 done += len(chunk)
                 _check_limit(done, order)
-                digest.update(chunk)
-                file.write(chunk)
+                await sink.add(chunk)
                 order.on_bytes(len(chunk))
         if announced is not None and done < announced:
             raise CutError(Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut after {done:,} of {announced:,} bytes")
-        return digest.hexdigest()
+        return sink.sha256
 
     async def _steadily(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield what comes; a server that drips is as good as one that is silent."""

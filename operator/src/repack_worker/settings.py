@@ -9,6 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from repack_contract import descriptions
 from repack_contract.choices import VerificationMethod, VerifyDepth
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -61,7 +62,9 @@ def load_settings() -> "Settings":
 class Settings(BaseSettings):
     """How a worker works; each field is the variable `REPACK_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=descriptions.are_wanted()
+    )
 
     order: str | None = None
     """JSON of the WorkOrder; the operator writes it into the Job."""

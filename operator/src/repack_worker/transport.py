@@ -7,6 +7,7 @@ address between check and use (DNS rebinding) gains nothing. httpx asks the tran
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import httpcore
@@ -53,24 +54,32 @@ class Transport(httpx.AsyncBaseTransport):
 
     def __init__(self, policy: AddressPolicy, *, limits: httpx.Limits, proxy_for: Callable[[str], str | None]) -> None:
         self._policy, self._limits, self._proxy_for = policy, limits, proxy_for
-        self._trust = httpx.create_ssl_context(trust_env=True)  # SSL_CERT_FILE and SSL_CERT_DIR
-        self._own = httpx.AsyncHTTPTransport(verify=self._trust, limits=limits, trust_env=False)
-        self._checked = _checked(policy, limits=limits, trust=self._trust)
-        self._proxies: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._ways: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
+
+    @cached_property
+    def _authorities(self) -> ssl.SSLContext:
+        """`SSL_CERT_FILE`, `SSL_CERT_DIR` or the usual ones; reading them takes as long as a small download."""
+        return httpx.create_ssl_context(trust_env=True)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request on its way."""
-        if request.extensions.get(DIRECT):
-            return await self._own.handle_async_request(request)
-        proxy = self._proxy_for(str(request.url))
-        if proxy is None:
-            return await self._checked.handle_async_request(request)
-        await self._check_for_proxy(request.url)
-        if proxy not in self._proxies:
-            self._proxies[proxy] = httpx.AsyncHTTPTransport(
-                verify=self._trust, limits=self._limits, trust_env=False, proxy=proxy
-            )
-        return await self._proxies[proxy].handle_async_request(request)
+        direct = request.extensions.get(DIRECT)
+        proxy = None if direct else self._proxy_for(str(request.url))
+        if proxy:
+            await self._check_for_proxy(request.url)
+        way = "direct" if direct else proxy or "checked"
+        # One for each scheme: a plain one needs no authorities, unless its proxy is reached by TLS.
+        key = (way, request.url.scheme)
+        if key not in self._ways:
+            self._ways[key] = self._way(way, plain=request.url.scheme == "http" and not way.startswith("https:"))
+        return await self._ways[key].handle_async_request(request)
+
+    def _way(self, way: str, *, plain: bool) -> httpx.AsyncHTTPTransport:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else self._authorities
+        if way == "checked":
+            return _checked(self._policy, limits=self._limits, trust=trust)
+        proxy = None if way == "direct" else way
+        return httpx.AsyncHTTPTransport(verify=trust, limits=self._limits, trust_env=False, proxy=proxy)
 
     async def _check_for_proxy(self, url: httpx.URL) -> None:
         """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
@@ -83,7 +92,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for transport in (self._own, self._checked, *self._proxies.values()):
+        for transport in self._ways.values():
             await transport.aclose()
 
 
