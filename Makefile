@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := dashboard/web
+SERVERS := .servers
 STATIC := dashboard/server/src/repack_dashboard/static
 # What another tool put into the environment must not change what is installed here.
 CLEAN := env -u PIP_FIND_LINKS -u PIP_REQUIRE_VIRTUALENV -u VIRTUAL_ENV -u PYTHONPATH
@@ -38,12 +39,21 @@ $(STATIC)/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
 	@cd $(WEB) && npm run --silent build
 	@touch $@
 
+# Programs that tests talk to, apart from .venv, because what they need is older than what we need.
+$(SERVERS)/.ready: tests/servers.lock $(VENV)/.ready
+	@$(CLEAN) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SERVERS)
+	@$(CLEAN) $(BIN)/uv pip sync --quiet --python $(SERVERS)/bin/python --require-hashes tests/servers.lock
+	@touch $@
+
+.PHONY: servers
+servers: $(SERVERS)/.ready ## Install the S3 server that tests talk to into .servers
+
 .PHONY: demo
 demo: setup ## Repackage an example plugin without a cluster, and watch it in the browser
 	@$(BIN)/python scripts/demo.py
 
 .PHONY: test
-test: setup ## Run every test: unit, conformance, integration, web, browser
+test: setup servers ## Run every test: unit, conformance, integration, web, browser
 	@cd $(WEB) && npm run --silent test
 	@$(BIN)/python -m pytest
 
@@ -64,13 +74,15 @@ generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files
 lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --upgrade pyproject.toml -o requirements.lock
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-annotate --no-header tests/servers.in -o tests/servers.lock
 	@$(MAKE) --no-print-directory image-locks
 
 .PHONY: image-locks
 image-locks: $(VENV)/.ready ## Take from requirements.lock what each image installs, into images/*.lock
 	@for part in operator worker dashboard; do \
 	  $(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra $$part --generate-hashes \
-	    --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
+	    $$([ $$part = operator ] || echo "--extra objectstore") --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
 	done
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --constraint images/worker.lock images/build.in -o images/build.lock
@@ -168,4 +180,4 @@ screenshots: setup ## Take the screenshots of README and docs
 
 .PHONY: clean
 clean: ## Remove what make made here (tasks and artifacts of the demo too)
-	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(SERVERS) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

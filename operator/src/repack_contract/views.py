@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, Field
 
 from repack_contract.phases import Phase
 from repack_contract.progress import LogLine, Progress
-from repack_contract.task import Arch, Mode, RepackageTask, SourceType, Spec, Status
+from repack_contract.source import SourceType
+from repack_contract.task import Arch, Mode, RepackageTask, Spec, Status
 from repack_contract.wire import Model, StrictModel
 
 
@@ -227,6 +228,19 @@ class StorageReport(Model):
     max_artifact_bytes: int
     volume_bytes: int
     free_bytes: int
+
+
+class EndedTask(Model):
+    """What is remembered of a task that ended, also when it was deleted since."""
+
+    uid: str
+    namespace: str
+    phase: Phase
+    """`Succeeded` or `Failed`."""
+    reason: str | None = None
+    created_at: AwareDatetime | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime
 
 
 class Problem(Model):

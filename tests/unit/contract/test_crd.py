@@ -72,3 +72,13 @@ def test_a_test_is_named_for_the_sentence_of_each_rule():
     matrix = (Path(__file__).resolve().parents[3] / "docs/operator-matrix.md").read_text("utf-8")
     missing = [sentence for sentence in sentences(crd()) if sentence not in matrix]
     assert missing == []
+
+
+def test_kubectl_explain_has_a_sentence_for_every_field():
+    def nameless(schema, path):
+        for name, field in schema.get("properties", {}).items():
+            if not field.get("description", "").endswith((".", "!")):
+                yield f"{path}.{name}"
+            yield from nameless(field.get("items", field), f"{path}.{name}")
+
+    assert [*nameless(SPEC, "spec"), *nameless(STATUS, "status")] == []

@@ -11,7 +11,8 @@ from fastapi.responses import StreamingResponse
 from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.services import Services
-from repack_dashboard.users import Access, UserAccess
+from repack_dashboard.tickets import DownloadAccess
+from repack_dashboard.users import Access
 
 MAX_TASKS = 200
 CHUNK_BYTES = 1024**2
@@ -28,7 +29,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/archive", response_class=StreamingResponse, responses=_ZIP)
     async def archive(
-        access: UserAccess,
+        access: DownloadAccess,
         task: Annotated[list[str], Query(min_length=1, max_length=MAX_TASKS, description="uids of tasks")],
     ) -> StreamingResponse:
         """Return the packages of several tasks as one zip; `sha256sum -c SHA256SUMS` checks what was unpacked."""
