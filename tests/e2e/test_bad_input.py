@@ -48,18 +48,24 @@ def condition(cluster: Cluster, name: str, kind: str) -> Object:
     return next((dict(each) for each in found if each["type"] == kind), {})
 
 
-@pytest.mark.parametrize(
-    ("name", "spec", "reason", "remedy"),
-    [
-        ("no-image", {"profile": "no-image"}, "ImagePullBackOff", "Check the image name and the pull secret"),
-        ("too-large", {"profile": "too-large"}, "Unschedulable", "Free capacity, ask for less in the profile"),
-        ("no-secret", {}, "CreateContainerConfigError", "Check that the Secrets and ConfigMaps"),
-    ],
-)
-def test_a_pod_that_cannot_start_ends_with_reason_and_remedy(
-    strange: Cluster, name: str, spec: Object, reason: str, remedy: str
-):
-    strange.apply(task(name, "locked", pendingDeadlineSeconds=15, **spec))
+CANNOT_START: dict[str, tuple[Object, str, str]] = {
+    "no-image": ({"profile": "no-image"}, "ImagePullBackOff", "Check the image name and the pull secret"),
+    "too-large": ({"profile": "too-large"}, "Unschedulable", "Free capacity, ask for less in the profile"),
+    "no-secret": ({}, "CreateContainerConfigError", "Check that the Secrets and ConfigMaps"),
+}
+
+
+@pytest.fixture(scope="module")
+def waiting(strange: Cluster) -> Cluster:
+    """Tasks whose Pods cannot start, one for each cause; they wait together."""
+    for name, (spec, _, _) in CANNOT_START.items():
+        strange.apply(task(name, "locked", pendingDeadlineSeconds=15, **spec))
+    return strange
+
+
+@pytest.mark.parametrize("name", CANNOT_START)
+def test_a_pod_that_cannot_start_ends_with_reason_and_remedy(waiting: Cluster, name: str):
+    strange, (_, reason, remedy) = waiting, CANNOT_START[name]
     status = strange.finished(name, seconds=60)
     assert (status["phase"], status["reason"]) == ("Failed", reason)
     assert remedy in status["message"]

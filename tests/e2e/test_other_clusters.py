@@ -12,6 +12,7 @@ from e2e_cluster import HOME, RELEASE, TEAM, Cluster, install, metric, page_of, 
 from embedded import CRD
 from kubeapi import until
 
+PORTS = {"operator": 8081, "dashboard": 8080}
 NAME = "repackagetasks.dify-repack.io"
 
 
@@ -25,10 +26,14 @@ def bare(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("delete", "crd", NAME, "--ignore-not-found", "--timeout=60s")
 
 
-def operator(cluster: Cluster, path: str) -> httpx.Response:
-    """Ask the operator."""
-    with cluster.forward(f"deploy/{RELEASE}-operator", 8081) as url:
-        return httpx.get(f"{url}{path}", trust_env=False)
+def ask(cluster: Cluster, component: str, path: str, **headers: str) -> tuple[int, str]:
+    """Return status and text of an answer, also of a program that no Service leads to; (0, "") while it starts."""
+    try:
+        with cluster.forward(f"deploy/{RELEASE}-{component}", PORTS[component]) as url:
+            answer = httpx.get(f"{url}{path}", headers=headers, trust_env=False)
+    except httpx.HTTPError:
+        return 0, ""
+    return answer.status_code, answer.text
 
 
 def pods(cluster: Cluster) -> list[Any]:
@@ -46,21 +51,18 @@ def test_without_our_kind_both_programs_wait_and_say_what_to_apply(bare: Cluster
     sentence = "apply crds/repackagetasks.yaml"
     until(lambda: len(running := pods(bare)) == 2 and all(p["status"]["phase"] == "Running" for p in running),
           what="both programs to run", seconds=60)  # fmt: skip
-    until(lambda: sentence in operator(bare, "/readyz").text, what="the operator to say so", seconds=30)
+    until(lambda: sentence in ask(bare, "operator", "/readyz")[1], what="the operator to say so", seconds=40)
     assert sentence in bare.kubectl("-n", HOME, "logs", f"deploy/{RELEASE}-operator")
-    # The Service leads to no dashboard that is not ready, so the Deployment is asked.
-    headers = {"Authorization": f"Bearer {bare.token()}"}
-    with bare.forward(f"deploy/{RELEASE}-dashboard", 8080) as url:
-        ready = httpx.get(f"{url}/readyz", trust_env=False)
-        tasks = httpx.get(f"{url}/api/v1/tasks", headers=headers, trust_env=False)
-    assert (ready.status_code, tasks.status_code) == (503, 503)
-    assert sentence in ready.text
-    assert sentence in tasks.json()["detail"]
+    until(lambda: sentence in ask(bare, "dashboard", "/readyz")[1], what="the dashboard to say so", seconds=40)
+    assert ask(bare, "dashboard", "/readyz")[0] == httpx.codes.SERVICE_UNAVAILABLE
+    code, said = ask(bare, "dashboard", "/api/v1/tasks", Authorization=f"Bearer {bare.token()}")
+    assert code == httpx.codes.SERVICE_UNAVAILABLE
+    assert sentence in said
 
-    before = metric(operator(bare, "/metrics").text, "repack_api_requests_total")
+    before = metric(ask(bare, "operator", "/metrics")[1], "repack_api_requests_total")
     began = time.monotonic()
     time.sleep(8)  # a span to count calls in
-    made = metric(operator(bare, "/metrics").text, "repack_api_requests_total") - before
+    made = metric(ask(bare, "operator", "/metrics")[1], "repack_api_requests_total") - before
     assert made / (time.monotonic() - began) < 2, "the operator runs hot"
     assert {c["restartCount"] for pod in pods(bare) for c in pod["status"]["containerStatuses"]} == {0}
 
@@ -68,7 +70,7 @@ def test_without_our_kind_both_programs_wait_and_say_what_to_apply(bare: Cluster
 def test_without_rules_of_the_api_server_the_operator_judges_by_the_same_rules(bare: Cluster):
     definition = without_rules(yaml.safe_load(CRD.read_text("utf-8")))
     bare.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump(definition))
-    until(lambda: operator(bare, "/readyz").status_code == 200, what="the operator to go on by itself", seconds=40)
+    until(lambda: ask(bare, "operator", "/readyz")[0] == httpx.codes.OK, what="the operator to go on", seconds=40)
     body = task("contradictory")
     body["spec"]["source"]["type"] = "Upload"
     bare.apply(body)

@@ -80,6 +80,11 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* It has no namespace, so its name says whose it is */}}
+{{- define "dify-repack.priorityClass" -}}
+{{ include "dify-repack.fullname" . }}-{{ .Release.Namespace }}
+{{- end }}
+
 {{/* Where a Pod runs: (dict "root" $ "component" "operator") */}}
 {{- define "dify-repack.placement" -}}
 {{- $values := index .root.Values .component }}
@@ -108,7 +113,7 @@ topologySpreadConstraints:
         {{- include "dify-repack.selector" . | nindent 8 }}
 {{- end }}
 {{- $priority := $values.priorityClassName }}
-{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.fullname" .root }}{{ end }}
+{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.priorityClass" .root }}{{ end }}
 {{- with $priority }}
 priorityClassName: {{ . }}
 {{- end }}
