@@ -120,6 +120,16 @@ helm3: setup ## Run the chart's tests with Helm 3, built from its Go module (wit
 e2e-kinds: setup e2e-images ## Install the chart beside the CRDs of the Prometheus operator and of the Gateway API, from their Go modules
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_kinds.py
 
+# What enforces NetworkPolicies while the tests run; by default kube-router beside the node of ../shared/cluster (needs ipset).
+POLICY_ENFORCER ?= nsenter --target $(shell cat ~/.cache/test-cluster/node.pid 2>/dev/null) --mount --net --uts \
+  $(CURDIR)/.local/go/kube-router --kubeconfig=$(KUBECONFIG) --hostname-override=node1 \
+  --run-firewall=true --run-router=false --run-service-proxy=false --run-loadbalancer=false
+
+.PHONY: e2e-policies
+e2e-policies: setup e2e-images ## Prove the chart's NetworkPolicies, with kube-router from its Go module to enforce them
+	@test -x .local/go/kube-router || GOBIN="$(CURDIR)/.local/go" nice go install github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0
+	@POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
+
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py

@@ -184,6 +184,14 @@ http://{{ include "dify-repack.fullname" . }}-dashboard.{{ .Release.Namespace }}
 {{- if and .Values.namespaces $dashboard.namespace (not (has $dashboard.namespace .Values.namespaces)) }}
 {{- fail (printf "dashboard.namespace is %s, which is not in namespaces: nobody would serve what the page creates there" $dashboard.namespace) }}
 {{- end }}
+{{- range $where := list "commonLabels" "operator.podLabels" "dashboard.podLabels" }}
+{{- $labels := $.Values }}{{ range splitList "." $where }}{{ $labels = index $labels . }}{{ end }}
+{{- range $label, $_ := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $label }}
+{{- fail (printf "%s sets %s, by which the chart finds its own objects: choose another name" $where $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if not (hasKey .Values.worker.profiles "default") }}
 {{- fail "worker.profiles has no profile named default: tasks that name none use it" }}
 {{- end }}
