@@ -73,18 +73,12 @@ def kinds(cluster: Cluster) -> Iterator[Cluster]:
         module(PROMETHEUS) / "example/prometheus-operator-crd",
         module(GATEWAY) / "config/crd/standard",
     ]
-    for folder in folders:
-        files = [
-            path
-            for path in sorted(folder.glob("*.yaml"))
-            if yaml.safe_load(path.read_text("utf-8"))["kind"] == "CustomResourceDefinition"
-        ]
-        for path in files:
-            cluster.kubectl("apply", "--server-side", "-f", str(path))
-            cluster.kubectl("wait", "--for=condition=Established", "-f", str(path), "--timeout=30s")
+    found = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    files = [f"-f={path}" for path in found if "\nkind: CustomResourceDefinition\n" in path.read_text("utf-8")]
+    cluster.kubectl("apply", "--server-side", *files)
+    cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
     yield cluster
-    for folder in folders:
-        cluster.kubectl("delete", "-f", str(folder), "--ignore-not-found", check=False)
+    cluster.kubectl("delete", *files, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_without_rules_of_the_api_server_the_operator_judges_by_the_same_rules(b
     bare.apply(body)
     status = bare.finished("contradictory", seconds=40)
     assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
-    assert "source.url must be set exactly when type is URL" in status["message"]
+    assert "spec.source.url: must be set exactly when type is URL" in status["message"]
     assert "Hint:" in status["message"]
     assert "InvalidSpec" in bare.kubectl("-n", TEAM, "get", "rpt", "contradictory", "-o", "wide")
     assert "Hint:" in bare.kubectl("-n", TEAM, "describe", "rpt", "contradictory")
