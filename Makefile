@@ -128,7 +128,8 @@ POLICY_ENFORCER ?= nsenter --target $(shell cat ~/.cache/test-cluster/node.pid 2
 .PHONY: e2e-policies
 e2e-policies: setup e2e-images ## Prove the chart's NetworkPolicies, with kube-router from its Go module to enforce them
 	@test -x .local/go/kube-router || GOBIN="$(CURDIR)/.local/go" nice go install github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0
-	@POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
+	@trap '$(POLICY_ENFORCER) --cleanup-config > /dev/null 2>&1' EXIT; \
+	  POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
 
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer

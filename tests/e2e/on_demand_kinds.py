@@ -124,7 +124,7 @@ def test_the_prometheus_operator_makes_a_configuration_of_our_monitors_and_rules
         {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": "p"}, "spec": spec},
         namespace=HOME,
     )
-    with running(program, observed, tmp_path / "log") as log:
+    with running(program, observed, tmp_path / "log"):
 
         def configuration() -> Object | None:
             secret = observed.kubectl("-n", HOME, "get", "secret", "prometheus-p", "-o", "json", check=False)
@@ -132,7 +132,7 @@ def test_the_prometheus_operator_makes_a_configuration_of_our_monitors_and_rules
             packed = data.get("prometheus.yaml.gz")
             return dict(yaml.safe_load(gzip.decompress(base64.b64decode(packed)))) if packed else None
 
-        config = until(configuration, what=f"the configuration; {log.read_text('utf-8')[-2000:]}", seconds=90)
+        config = until(configuration, what=f"the configuration; see {tmp_path}/log", seconds=90)
         jobs = {job["job_name"] for job in config["scrape_configs"]}
         assert f"serviceMonitor/{HOME}/{RELEASE}-dashboard/0" in jobs
         assert f"podMonitor/{HOME}/{RELEASE}-operator/0" in jobs
@@ -147,16 +147,20 @@ def test_the_prometheus_operator_makes_a_configuration_of_our_monitors_and_rules
 
 
 @contextmanager
-def running(program: Path, cluster: Cluster, log: Path) -> Iterator[Path]:
-    """Run the Prometheus operator outside of the cluster."""
-    command = [
-        str(program),
-        f"--kubeconfig={cluster.kubeconfig}",
-        f"--namespaces={HOME}",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with log.open("w") as stream, subprocess.Popen(command, stdout=stream, stderr=stream) as process:
-        try:
-            yield log
-        finally:
-            process.terminate()
+def running(program: Path, cluster: Cluster, log: Path) -> Iterator[None]:
+    """Run the Prometheus operator outside of the cluster; `kubectl proxy` gives it our credentials."""
+    kubectl = require_command("kubectl", install="the package of your system, or the one of kubernetes.io")
+    through = [kubectl, "--kubeconfig", str(cluster.kubeconfig), "proxy", "--port=0"]
+    with subprocess.Popen(through, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout is not None
+        address = proxy.stdout.readline().split()[-1]
+        command = [str(program), f"--apiserver=http://{address}", f"--namespaces={HOME}"]
+        with (
+            log.open("w") as stream,
+            subprocess.Popen([*command, "--web.listen-address=127.0.0.1:0"], stdout=stream, stderr=stream) as process,
+        ):
+            try:
+                yield
+            finally:
+                process.terminate()
+                proxy.terminate()
