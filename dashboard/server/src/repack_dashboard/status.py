@@ -1,6 +1,7 @@
 """Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -58,8 +59,11 @@ def root_routes(services: Services) -> APIRouter:
             "rights-missing": rights is not None and rights.is_vital_missing,
         }
         reasons = [name for name, holds in waits.items() if holds]
-        lacking = {"missing": rights.sentences} if rights is not None and rights.missing else {}
-        body = {"ready": not reasons, "reasons": reasons, **lacking}
+        body: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        if rights is not None and rights.missing:
+            body["missing"] = rights.sentences
+        if services.relist.obstacle:
+            body["obstacle"] = services.relist.obstacle
         return JSONResponse(body, status_code=503 if reasons else 200)
 
     @router.get("/metrics")
