@@ -18,6 +18,8 @@ class FakeDashboard:
         self.artifacts: dict[str, bytes] = {}
         self.companions: dict[str, bytes] = {}
         self.wheels: dict[str, bytes] = {}
+        self.memory: dict[str, bytes] = {}
+        """What workers remember for each other, by `plans/<key>` and `builds/<key>`."""
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
@@ -60,6 +62,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
+        if "/memory/" in self.path:
+            name = self.path.partition("/memory/")[2]
+            kept = self.server.ingest.memory
+            content = kept.get(name)
+            if self._authorized():
+                self._answer(200 if content is not None else 404, content or b"{}")
+            return
         kept = self.server.ingest.wheels if "/wheels/" in self.path else self.server.ingest.uploads
         content = kept.get(name)
         if self._authorized():
@@ -78,6 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if "/logs/" in self.path:
             ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
+            self._answer(204, b"")
+            return
+        if "/memory/" in self.path:
+            ingest.memory[self.path.partition("/memory/")[2]] = body
             self._answer(204, b"")
             return
         if "/companions/" in self.path or "/wheels/" in self.path:

@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     """A wheel that was not used for so long is thrown out."""
     shared_cache: bool = True
     """Use the dashboard's wheel cache, where there is a dashboard."""
+    shared_results: bool = True
+    """Share plans and built wheels too, with the workers of the same namespace; they trust each other then."""
 
     connections: int = Field(default=12, ge=1, le=64)
     """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""

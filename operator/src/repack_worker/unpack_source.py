@@ -3,6 +3,7 @@
 Neither runs anything of the source. Paths out of the folder, links out of it and devices are refused (PEP 706).
 """
 
+import hashlib
 import re
 import shutil
 import tarfile
@@ -59,6 +60,24 @@ def _unzip(archive: Path, into: Path) -> None:
 
 def _damaged(archive: Path, fault: str) -> RepackError:
     return RepackError(Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} cannot be unpacked: {fault}.")
+
+
+def tree_sha256(folder: Path) -> str:
+    """Return one sha256 for the files of a checkout: git names them by SHA-1, which is no longer enough to trust."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if ".git" in name.parts:
+            continue
+        if path.is_symlink():
+            kind, content = b"l", str(path.readlink()).encode()
+        elif path.is_file():
+            kind, content = b"x" if path.stat().st_mode & 0o100 else b"f", path.read_bytes()
+        else:
+            continue
+        for part in (kind, str(name).encode(), content):
+            whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
 
 
 async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str], timeout_seconds: float) -> Path:

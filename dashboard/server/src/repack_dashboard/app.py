@@ -17,6 +17,7 @@ from repack_dashboard import (
     docs,
     ingest,
     logs,
+    memory,
     openapi,
     problems,
     realtime,
@@ -214,6 +215,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         storage.routes(services),
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
+        memory.routes(services, guard),
         ingest.routes(services, guard),
         results.routes(services, guard),
     ):
