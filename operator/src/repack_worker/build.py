@@ -122,9 +122,7 @@ class _Build:
             content, subdirectory=self._source.subdirectory, backend=backend, requires=environment.requires,
             python=shop.interpreter.version, machine=platform.machine(),
         )  # fmt: skip
-        if wheel := await shop.known.elsewhere(key, self._base):
-            await in_thread(self._check, wheel)
-            shop.say(f"{self._source.label} was built by another worker")
+        if wheel := await self._from_elsewhere(key):
             return wheel
         shop.say(f"Building {self._source.label} with {backend} under {shop.isolation.method.value}")
         name = await self._hook("wheel", backend, paths, environment)
@@ -132,6 +130,19 @@ class _Build:
         await in_thread(self._check, wheel)
         wheel = await in_thread(_normalised, wheel, self._base / wheel.name)
         await shop.known.offer(key, wheel)
+        return wheel
+
+    async def _from_elsewhere(self, key: str) -> Path | None:
+        """Return the wheel that another worker built, held to what one of our own is; None when there is no such."""
+        wheel = await self._shop.known.elsewhere(key, self._base)
+        if wheel is None:
+            return None
+        try:
+            await in_thread(self._check, wheel)
+        except RepackError as error:
+            self._shop.say(f"What another worker handed in is not taken: {error.message}")
+            return None
+        self._shop.say(f"{self._source.label} was built by another worker")
         return wheel
 
     def _taken(self, name: str) -> Path:
