@@ -34,6 +34,7 @@ from repack_worker.build_environment import BuildEnvironment, BuildFaultError, E
 from repack_worker.built_wheels import BuiltWheels, shared_key
 from repack_worker.confinement import confined, is_possible
 from repack_worker.elf import ElfFacts, compiled_files
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
@@ -65,6 +66,7 @@ class Workshop:
     indexes: Sequence[str]
     settings: Settings
     access: IndexAccess
+    guard: NetworkGuard
     folder: Path
     """An existing folder, private to the attempt."""
     known: BuiltWheels
@@ -85,11 +87,9 @@ class Workshop:
         if archive:
             project = await in_thread(unpack_archive, archive, base / "source")
         else:
-            project = await fetch_commit(
-                source, base / "source",
-                env={**uv_environment(self.settings, home=self.folder), "GIT_CONFIG_NOSYSTEM": "1"},
-                timeout_seconds=self.settings.build_timeout_seconds,
-            )  # fmt: skip
+            env = await uv_environment(self.settings, home=base, guard=self.guard)
+            timeout = self.settings.build_timeout_seconds
+            project = await fetch_commit(source, base / "source", env=env, guard=self.guard, timeout_seconds=timeout)
         return await _Build(self, source, base=base, project=project).run()
 
 
@@ -114,7 +114,7 @@ class _Build:
         content = self._source.sha256 or await in_thread(tree_sha256, self._base / "source")
         self._out.mkdir()
         self._scratch.mkdir()
-        maker = EnvironmentMaker(shop.interpreter, shop.indexes, shop.settings, shop.access, {}, self._base)
+        maker = EnvironmentMaker(shop.interpreter, shop.indexes, shop.settings, shop.access, shop.guard, self._base)
         environment = await maker.make("environment", requires)
         if more := _texts(await self._hook("requires", backend, paths, environment)):
             environment = await maker.make("whole-environment", (*requires, *more))

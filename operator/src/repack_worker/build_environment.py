@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uv
 
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.interpreters import Interpreter
 from repack_worker.processes import ProcessTimeoutError, run
@@ -46,8 +47,7 @@ class EnvironmentMaker:
     indexes: Sequence[str]
     settings: Settings
     access: IndexAccess
-    network: dict[str, str]
-    """Variables by which uv gets to the network, such as a proxy."""
+    guard: NetworkGuard
     base: Path
     """An existing folder that the build cannot write to."""
 
@@ -55,7 +55,7 @@ class EnvironmentMaker:
         """Return a new environment with the requirements; raise `BuildFaultError` when they cannot be installed."""
         folder = self.base / name
         uv_bin, python = uv.find_uv_bin(), self.interpreter.executable
-        home = uv_environment(self.settings, home=self.base) | self.network
+        home = await uv_environment(self.settings, home=self.base, guard=self.guard)
         await self._run([uv_bin, "venv", "--no-config", "--quiet", "--python", python, folder], home)
         if not requires:
             return BuildEnvironment(folder, "")
@@ -86,4 +86,5 @@ class EnvironmentMaker:
         except ProcessTimeoutError as error:
             raise BuildFaultError(f"its build took too long: {error}") from error
         if finished.code != 0:
+            self.guard.raise_refusal()
             raise BuildFaultError(f"what its build needs could not be installed: {sentence(finished.lines)}")

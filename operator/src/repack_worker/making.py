@@ -76,7 +76,7 @@ async def build(work: Work) -> None:
     known = BuiltWheels(work.settings.caches / "built", _cache(work), work.shared)
     workshop = Workshop(
         interpreter=interpreter, isolation=isolation, indexes=work.indexes, settings=work.settings,
-        access=work.access, folder=folder, known=known, say=work.journal.say,
+        access=work.access, guard=work.guard, folder=folder, known=known, say=work.journal.say,
     )  # fmt: skip
     done: dict[SourceDist, Built | RepackError] = {}
     for target in work.live:

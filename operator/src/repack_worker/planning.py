@@ -89,7 +89,12 @@ async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     folder = work.folder / f"resolve-{platform.arch.value}"
     folder.mkdir(exist_ok=True)
     resolver = Resolver(
-        indexes=work.indexes, settings=settings, fetcher=work.fetcher, access=work.access, folder=folder
+        indexes=work.indexes,
+        settings=settings,
+        fetcher=work.fetcher,
+        access=work.access,
+        guard=work.guard,
+        folder=folder,
     )
     plan = await resolver.resolve(wanted, platform)
     await cache.put(key, plan)
