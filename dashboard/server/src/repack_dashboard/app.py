@@ -18,6 +18,7 @@ from repack_dashboard import (
     history,
     ingest,
     logs,
+    memory,
     openapi,
     problems,
     realtime,
@@ -227,6 +228,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         tickets.routes(),
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
+        memory.routes(services, guard),
         ingest.routes(services, guard),
         results.routes(services, guard),
     ):
