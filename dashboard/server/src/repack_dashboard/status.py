@@ -1,6 +1,7 @@
 """Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -49,14 +50,22 @@ def root_routes(services: Services) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Say whether to send users here: not before the tasks are listed, without the log, while we end."""
+        """Say whether to send users here: not before the tasks are listed, without the log, while we end.
+
+        Nor before the object store could be written once, so that a wrong setting stops a roll-out. One that fails
+        later is told of and no more: without it tasks can still be watched, and no other replica has another.
+        """
         waits = {
             "draining": services.is_draining,
             "event-log-unreachable": not services.log.state.is_live,
+            "object-store-unreachable": not services.blobs.health.was_reached,
             "tasks-not-listed": not services.relist.ready.is_set(),
         }
         reasons = [name for name, holds in waits.items() if holds]
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+        answer: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        if error := services.blobs.health.error:
+            answer["degraded"] = [{"reason": "object-store-unreachable", "message": error.message, "hint": error.hint}]
+        return JSONResponse(answer, status_code=503 if reasons else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:
