@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from repack_contract.views import TaskView
 from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
+from repack_dashboard.blobs import Blobs
 from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
 from repack_dashboard.doors import Doors
@@ -41,6 +42,7 @@ class Services:
     operator: OperatorWatch
     announcer: Announcer
     attempts: Attempts
+    blobs: Blobs
     packages: Packages
     wheels: WheelStore
     tasks: ClusterTasks

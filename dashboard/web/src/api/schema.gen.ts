@@ -2199,11 +2199,11 @@ export interface components {
         };
         /**
          * StorageReport
-         * @description What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted.
+         * @description What the dashboard keeps, and when it goes. Of tasks the asker may not see nothing is counted.
          */
         StorageReport: {
             /** Freebytes */
-            freeBytes: number;
+            freeBytes?: number | null;
             /** @description Files of deleted tasks and uploads that no task names: they go when `retention_seconds` are over. */
             leaving: components["schemas"]["StoredBytes"];
             logs: components["schemas"]["StoredBytes"];
@@ -2220,8 +2220,11 @@ export interface components {
             retentionSeconds: number;
             /** @description What users uploaded and some task still names. */
             uploads: components["schemas"]["StoredBytes"];
-            /** Volumebytes */
-            volumeBytes: number;
+            /**
+             * Volumebytes
+             * @description None where an object store keeps the files: it has no end.
+             */
+            volumeBytes?: number | null;
         };
         /**
          * StoredArtifact
