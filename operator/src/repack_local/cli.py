@@ -3,6 +3,7 @@
 Each command imports what it needs and when it needs it: of a pack with warm caches imports are most of the time.
 """
 
+import gc
 from collections.abc import Sequence
 
 from repack_contract import descriptions
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from repack_local.__main__ import main as up  # noqa: PLC0415
 
         return up()
+    gc.disable()  # until all is imported: that stays, and to look through it again and again takes time
     descriptions.leave_out()
     from repack_local.running import run  # noqa: PLC0415
 

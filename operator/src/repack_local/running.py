@@ -6,6 +6,7 @@ What went wrong is told in three parts: what, why, what to do; the exit code is 
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 import sys
@@ -21,8 +22,11 @@ Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit code."""
+    command = _command(arguments)
+    gc.freeze()
+    gc.enable()
     try:
-        return asyncio.run(_until_signal(_command(arguments)(arguments)))
+        return asyncio.run(_until_signal(command(arguments)))
     except Exception as error:
         failure = named(error, doing=arguments.command)
         if arguments.json:

@@ -10,7 +10,9 @@ from repack_objects.errors import ChangedError, StoreError, missing, names_no_pl
 from repack_objects.location import Location
 
 WINDOW_BYTES = 4 << 20
-"""Read with one request: a reader that is slow then holds no connection to the store."""
+"""Read with one request at most: a reader that is slow then holds no connection to the store."""
+FIRST_WINDOW_BYTES = 256 << 10
+"""Read with the first one, and twice as much with each after it: who wants little costs little."""
 PART_BYTES = 8 << 20
 """Of a multipart upload. S3 takes 10,000 of them, so objects of up to 80 GB."""
 PARTS_AT_ONCE = 2
@@ -74,11 +76,11 @@ class Bucket:
         Raises:
             ChangedError: it was replaced since it was found, or it is gone.
         """
-        end = found.size_bytes if end is None else end
+        end, window = found.size_bytes if end is None else end, FIRST_WINDOW_BYTES
         while start < end:
-            until = min(start + WINDOW_BYTES, end)
+            until = min(start + min(window, WINDOW_BYTES), end)
             yield await self._window(found, start, until)
-            start = until
+            start, window = until, window * 2
 
     async def find(self, key: str) -> Found | None:
         """Return what is known of an object."""

@@ -1,9 +1,10 @@
 """Where an object store is. Never who we are there: credentials come from the environment or from the cloud itself."""
 
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 SCHEMES = {"s3": "S3", "gs": "GCS", "az": "Azure"}
 """What an address may begin with, and whose store that is."""
@@ -47,6 +48,24 @@ class Location(BaseModel):
         if scheme == "http" and not self.allow_http:
             raise ValueError("the endpoint is http://, which is not allowed unless *_ALLOW_HTTP is true")
         return self
+
+    @classmethod
+    def read(cls, variables: str, **parts: Any) -> Self:
+        """Return the location that settings describe.
+
+        Args:
+            variables: what the names of the environment variables begin with.
+            parts: the fields; None is a default.
+
+        Raises:
+            ValueError: a sentence that names the variable.
+        """
+        try:
+            return cls.model_validate({name: value for name, value in parts.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = f"{variables}{'_'.join(str(part) for part in first['loc']) or 'endpoint'}".upper()
+            raise ValueError(f"{variable}: {str(first['msg']).removeprefix('Value error, ')}") from None
 
     @property
     def kind(self) -> str:

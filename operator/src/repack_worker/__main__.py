@@ -57,7 +57,8 @@ async def work(order: WorkOrder, settings: Settings) -> WorkResult:
                 client, uid=order.uid, attempt=order.attempt, token_file=token_file, attempts=settings.publish_attempts
             )
             reporters.append(ingest)
-            shared = SharedCache(client, token_file=token_file) if settings.shared_cache else None
+            if settings.shared_cache:
+                shared = SharedCache(client, token_file=token_file, remembers=settings.shared_results)
         journal = Journal(attempt=order.attempt, reporters=reporters, log_file=log_file)
         reporting = asyncio.create_task(ingest.run()) if ingest else None
         seconds = _FLUSH_WHEN_STOPPED_SECONDS

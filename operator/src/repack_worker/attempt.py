@@ -12,9 +12,10 @@ from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
 from repack_contract.task import Spec
 from repack_worker.fetch import Fetcher
+from repack_worker.guard import NetworkGuard
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, proxy_for
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
 from repack_worker.store import ArtifactStore
@@ -48,6 +49,7 @@ class Attempt:
             fetcher = self.fetcher
             if fetcher is None:
                 fetcher = await stack.enter_async_context(Fetcher(self.settings))
+            guard = await stack.enter_async_context(NetworkGuard(self.settings.addresses, proxy_for))
             work = Work(
                 spec=self.spec,
                 settings=self.settings,
@@ -55,6 +57,7 @@ class Attempt:
                 store=self.store,
                 journal=self.journal,
                 fetcher=fetcher,
+                guard=guard,
                 folder=self.folder,
                 shared=self.shared,
             )

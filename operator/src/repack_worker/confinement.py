@@ -32,19 +32,19 @@ def is_possible() -> bool:
 
 
 def confined(
-    command: Sequence[str | Path], *, interpreter: Interpreter, write: Path, read: Iterable[Path] = ()
+    command: Sequence[str | Path], *, interpreter: Interpreter, write: Iterable[Path], read: Iterable[Path] = ()
 ) -> list[str | Path]:
     """Return the command line that shows a command no file of ours; the command as it is where that is not possible.
 
     Args:
         command: what is to be run.
         interpreter: the Python that it uses; its libraries can be read.
-        write: the folder of the work, where everything may be done.
+        write: the folders of the work, where everything may be done.
         read: further files and folders to be read, such as the programs of the command.
     """
     if not is_possible():
         return [*command]
     prefix = interpreter.executable.resolve().parent.parent
     options = [word for path in (*_READABLE, prefix, *read) for word in ("--read", str(path))]
-    options += [word for path in (*_WRITABLE, write) for word in ("--write", str(path))]
+    options += [word for path in (*_WRITABLE, *write) for word in ("--write", str(path))]
     return [sys.executable, "-I", "-S", landlock.__file__, *options, "--", *command]

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 
+from repack_worker.addresses import AddressPolicy
+
 
 class UnknownHostError(OSError):
     """A name has no address."""
@@ -15,3 +17,12 @@ async def resolved(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise UnknownHostError(f"{host} is not known: {error}") from error
     return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+async def check_for_proxy(policy: AddressPolicy, host: str, port: int) -> None:
+    """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
+    try:
+        addresses = await resolved(host, port)
+    except UnknownHostError:
+        return
+    policy.permitted(host, port, addresses)

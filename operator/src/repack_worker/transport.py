@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from repack_worker.addresses import AddressPolicy
-from repack_worker.resolving import UnknownHostError, resolved
+from repack_worker.resolving import UnknownHostError, check_for_proxy, resolved
 
 DIRECT = "direct"
 """Extension of a request that goes to a server of our own: never by a proxy, and not checked."""
@@ -66,7 +66,8 @@ class Transport(httpx.AsyncBaseTransport):
         direct = request.extensions.get(DIRECT)
         proxy = None if direct else self._proxy_for(str(request.url))
         if proxy:
-            await self._check_for_proxy(request.url)
+            port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme, 0)
+            await check_for_proxy(self._policy, request.url.host, port)
         way = "direct" if direct else proxy or "checked"
         # One for each scheme: a plain one needs no authorities, unless its proxy is reached by TLS.
         key = (way, request.url.scheme)
@@ -80,15 +81,6 @@ class Transport(httpx.AsyncBaseTransport):
             return _checked(self._policy, limits=self._limits, trust=trust)
         proxy = None if way == "direct" else way
         return httpx.AsyncHTTPTransport(verify=trust, limits=self._limits, trust_env=False, proxy=proxy)
-
-    async def _check_for_proxy(self, url: httpx.URL) -> None:
-        """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
-        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-        try:
-            addresses = await resolved(url.host, port)
-        except UnknownHostError:
-            return
-        self._policy.permitted(url.host, port, addresses)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -173,7 +173,7 @@ class Trial:
     def _confined(self, command: Sequence[str | Path]) -> list[str | Path]:
         """Return the command line under which code of the package sees no file of ours, where the kernel can."""
         programs = [program for program in (self._uv, self._tools) if program]
-        return confined(command, interpreter=self._at.interpreter, write=self._home, read=programs)
+        return confined(command, interpreter=self._at.interpreter, write=[self._home], read=programs)
 
     def _pass_on(self, line: str) -> None:
         """Put the installer's own summary into the log; its debug lines are read only when something fails."""

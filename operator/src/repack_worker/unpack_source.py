@@ -3,15 +3,17 @@
 Neither runs anything of the source. Paths out of the folder, links out of it and devices are refused (PEP 706).
 """
 
+import hashlib
 import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.guard import NetworkGuard
 from repack_worker.plan import SourceDist
 from repack_worker.processes import Finished, ProcessTimeoutError, run
 from repack_worker.threads import in_thread
@@ -19,7 +21,6 @@ from repack_worker.threads import in_thread
 _MAX_UNPACKED = 2 << 30
 _MAX_ENTRIES = 100_000
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_PROTOCOLS = ("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always")
 
 
 def unpack_archive(archive: Path, into: Path) -> Path:
@@ -61,14 +62,42 @@ def _damaged(archive: Path, fault: str) -> RepackError:
     return RepackError(Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} cannot be unpacked: {fault}.")
 
 
-async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str], timeout_seconds: float) -> Path:
-    """Fetch one commit of a git repository into a new folder and return the folder of the project."""
+def tree_sha256(folder: Path) -> str:
+    """Return one sha256 for the files of a checkout: git names them by SHA-1, which is no longer enough to trust."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if ".git" in name.parts:
+            continue
+        if path.is_symlink():
+            kind, content = b"l", str(path.readlink()).encode()
+        elif path.is_file():
+            kind, content = b"x" if path.stat().st_mode & 0o100 else b"f", path.read_bytes()
+        else:
+            continue
+        for part in (kind, str(name).encode(), content):
+            whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
+
+
+async def fetch_commit(
+    source: SourceDist, into: Path, *, env: Mapping[str, str], guard: NetworkGuard, timeout_seconds: float
+) -> Path:
+    """Fetch one commit of a git repository and its submodules; return the folder of the project.
+
+    Args:
+        source: the repository, the commit and where the project lies in it.
+        into: a folder that is made here.
+        env: the environment of git, by which it uses the guard and no other way.
+        guard: checks every connection, whatever the repository, a redirect or `.gitmodules` names.
+        timeout_seconds: for each call of git.
+    """
     if not _COMMIT.fullmatch(source.commit):  # a lock can write anything there, also an option of git's
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT, f"{source.label}: {source.commit[:80]!r} is no commit.",
             hint="Lock the plugin again with a current uv (`uv lock`).",
         )  # fmt: skip
-    git = shutil.which("git")
+    git = shutil.which("git", path="/usr/bin:/usr/local/bin:/bin") or shutil.which("git")
     if not git:
         raise RepackError(
             Reason.NO_WHEEL_FOR_PLATFORM,
@@ -78,9 +107,8 @@ async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str]
     await in_thread(into.mkdir, parents=True)
 
     async def call(*words: str) -> Finished:
-        argv = [git, *_PROTOCOLS, "-c", "core.hooksPath=/dev/null", "-C", str(into), *words]
         try:
-            return await run(argv, env=env, timeout_seconds=timeout_seconds)
+            return await run([git, "-C", str(into), *words], env=env, timeout_seconds=timeout_seconds)
         except ProcessTimeoutError as error:
             raise RepackError(Reason.DOWNLOAD_TIMEOUT, f"{source.label}: {error} ({source.url}).") from error
 
@@ -90,15 +118,39 @@ async def fetch_commit(source: SourceDist, into: Path, *, env: Mapping[str, str]
         fetched = await call("fetch", "--quiet", "--tags", source.url, "+refs/heads/*:refs/remotes/origin/*")
     checked_out = await call("checkout", "--quiet", "--detach", source.commit)
     if checked_out.code != 0:
+        guard.raise_refusal()
         said = " ".join((fetched if fetched.code else checked_out).output.split())[-300:]
         raise RepackError(
             Reason.INDEX_UNREACHABLE,
-            f"{source.label}: the commit {source.commit[:12]} could not be fetched from {source.url}: {said}",
+            f"{source.label}: the commit {source.commit[:12]} could not be fetched from {source.url}: "
+            f"{said}{guard.explanation}",
             hint="Check that the repository can be reached from the worker (HTTPS_PROXY) and still has the commit.",
         )
+    if await in_thread((into / ".gitmodules").is_file):
+        await call("remote", "add", "origin", source.url)  # what relative addresses of submodules are relative to
+        await _fetch_submodules(call, source, guard)
     folder = into / source.subdirectory
     if not await in_thread(lambda: folder.is_dir() and folder.resolve().is_relative_to(into.resolve())):
         raise RepackError(
-            Reason.DEPENDENCY_CONFLICT, f"{source.label}: the repository has no folder {source.subdirectory!r}."
-        )
+            Reason.DEPENDENCY_CONFLICT, f"{source.label}: the repository has no folder {source.subdirectory!r}.",
+            hint="Correct the subdirectory of its [tool.uv.sources] entry and lock the plugin again.",
+        )  # fmt: skip
     return folder
+
+
+async def _fetch_submodules(call: Callable[..., Awaitable[Finished]], source: SourceDist, guard: NetworkGuard) -> None:
+    """Fetch the submodules, each at the commit that the repository pins, as uv does."""
+    update = ("submodule", "--quiet", "update", "--init", "--recursive", "--checkout")
+    done = await call(*update, "--depth", "1")
+    if done.code != 0 and guard.refusal is None:
+        done = await call(*update)  # a server that gives no single commit
+    if done.code == 0:
+        return
+    guard.raise_refusal()
+    said = " ".join(done.output.split())[-300:]
+    raise RepackError(
+        Reason.INDEX_UNREACHABLE,
+        f"{source.label}: a submodule of {source.url} could not be fetched: {said}{guard.explanation}",
+        hint="Submodules are fetched by https only, without credentials, and from public addresses or those that "
+        "REPACK_ALLOWED_PRIVATE_HOSTS allows. Else put a wheel of it on a package index of your own.",
+    )

@@ -1,7 +1,6 @@
 """Older versions of uv, for the daemons that had them: Python packages in folders of their own, kept in the cache."""
 
 import asyncio
-import importlib.metadata
 import shutil
 import sys
 import uuid
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import uv
 
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.processes import ProcessTimeoutError, run
 from repack_worker.resolve import index_options, uv_environment
@@ -20,11 +20,6 @@ from repack_worker.threads import in_thread
 _INSTALL_SECONDS = 180
 
 
-def our_uv_version() -> str:
-    """Return the version of the uv that we ship with."""
-    return importlib.metadata.version("uv")
-
-
 @dataclass
 class UvVersions:
     """Finds or fetches a uv of a given version."""
@@ -32,6 +27,7 @@ class UvVersions:
     settings: Settings
     indexes: Sequence[str] = ()
     access: IndexAccess | None = None
+    guard: NetworkGuard | None = None
     _flights: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def find(self, version: str) -> Path | None:
@@ -53,7 +49,8 @@ class UvVersions:
             ours, "pip", "install", "--no-config", "--quiet", "--no-deps", "--only-binary", ":all:",
             "--python", sys.executable, "--target", arriving, *index_options(self.indexes), f"uv=={version}",
         ]  # fmt: skip
-        env = uv_environment(self.settings, home=folder.parent) | (self.access.environment() if self.access else {})
+        env = await uv_environment(self.settings, home=folder.parent, guard=self.guard)
+        env |= self.access.environment() if self.access else {}
         try:
             await run(command, env=env, timeout_seconds=_INSTALL_SECONDS)
             if await in_thread((arriving / "bin" / "uv").is_file):

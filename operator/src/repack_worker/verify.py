@@ -26,12 +26,13 @@ from repack_worker.archive import Limits, unpack
 from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
+from repack_worker.our_uv import our_uv_version
 from repack_worker.platforms import Platform, machines, native_cpu
 from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.rewrite import WHEELS
 from repack_worker.threads import in_thread
 from repack_worker.trial import Conditions, Trial, examine
-from repack_worker.uv_versions import UvVersions, our_uv_version
+from repack_worker.uv_versions import UvVersions
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.index_access import IndexAccess
 from repack_worker.plan import SourceDist, Wheel
-from repack_worker.simple_index import files_of
 from repack_worker.threads import in_thread
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ class IndexOrigin:
         )
 
     async def _elsewhere(self, file: File) -> str | None:
+        from repack_worker.simple_index import files_of  # noqa: PLC0415 - seldom needed
+
         pages = await files_of(
             file.name, index=self._index or "", fetcher=self._fetcher, access=self._access, folder=self._folder
         )
@@ -129,7 +130,9 @@ class WheelCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             # A name of our own: two workers may write the same entry, and the last rename wins with equal bytes.
             arriving = path.with_name(f".{uuid.uuid4().hex[:8]}-{file.filename}")
-            shared = self._shared is not None and await self._shared.get(file.sha256, arriving)
+            shared = self._shared is not None and await self._shared.get(
+                file.sha256, arriving, limit=file.size_bytes or _LARGEST_FILE
+            )
             if shared:
                 on_bytes(arriving.stat().st_size)
             else:

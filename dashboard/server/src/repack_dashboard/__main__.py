@@ -17,6 +17,7 @@ from repack_dashboard.settings import Settings
 from repack_kube.access import NoClusterError, find_access
 from repack_kube.client import KubeCluster
 from repack_kube.transport import CallMade
+from repack_objects.errors import StoreError
 
 
 def main() -> int:
@@ -36,6 +37,8 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(serve(settings, token))
+    except StoreError as error:
+        return _refuse(f"{error.message} {error.hint}")
     except NoClusterError as error:
         return _refuse(f"{error}; set REPACK_DASHBOARD_KUBECONFIG")
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import { authorization } from "./session";
 import type {
   ClientConfig,
+  EndedTask,
   LogPage,
   MarketplacePage,
   MarketplaceVersions,
@@ -93,6 +94,10 @@ export const api = {
     call<LogPage>("GET", `/tasks/${id(uid)}/log?${new URLSearchParams(numbers(query))}`),
   sights: (uid: string) => call<TaskSights>("GET", `/tasks/${id(uid)}/sights`),
   companions: (uid: string) => call<PackageCompanions[]>("GET", `/tasks/${id(uid)}/companions`),
+  /** Tasks that ended in the last days and were deleted since. */
+  history: () => call<EndedTask[]>("GET", "/history"),
+  /** Let this browser follow a plain link to a file of ours: the server sets a cookie for that address alone. */
+  allowDownload: (path: string) => call<void>("POST", "/downloads", { path }),
   storage: () => call<StorageReport>("GET", "/storage"),
   searchPlugins: (query: PluginQuery) =>
     call<MarketplacePage>("GET", `/marketplace/plugins?${new URLSearchParams(filled(query))}`),

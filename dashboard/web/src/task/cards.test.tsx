@@ -76,7 +76,7 @@ describe("the failure note", () => {
   test("in Chinese translates by the reason and keeps the server's words", async () => {
     shown = await show(<FailureNote task={failed} />, { language: "zh-CN" });
     const text = screen.getByRole("alert").textContent;
-    expect(text).toContain("有依赖没有适用于该目标平台的 wheel。");
+    expect(text).toContain("有依赖缺少适用于该目标平台的 wheel。");
     expect(text).toContain("numpy 2.1.3 has no wheel");
     expect(text).toContain("请换一个目标平台");
   });

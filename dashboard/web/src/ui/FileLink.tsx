@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from "react";
-import { fetchBlob, toApiError } from "../api/client";
+import { api, toApiError } from "../api/client";
 import { session } from "../api/session";
 import { useWords } from "../i18n";
 import { useToasts } from "./Toasts";
@@ -14,8 +14,8 @@ interface Props {
 }
 
 /**
- * A download. Where nobody is asked who they are it is a plain link, which a browser can resume; a signed-in user's
- * token goes in a header, which no link can send, so the file is fetched first.
+ * A download by a plain link, which the browser can go on with when it was cut. A link carries no header, so a signed-in
+ * user's browser first gets a ticket for this one address (a cookie that no script reads).
  */
 export function FileLink({ href, name, className, label, children }: Props) {
   const save = useSave();
@@ -39,7 +39,7 @@ export function FileLink({ href, name, className, label, children }: Props) {
   );
 }
 
-/** Bring a file to the user's disk, by a plain link or with the token. */
+/** Bring a file to the user's disk. */
 export function useSave(): { busy: boolean; start: (href: string, name: string) => Promise<void> } {
   const { t } = useWords();
   const { say } = useToasts();
@@ -48,9 +48,8 @@ export function useSave(): { busy: boolean; start: (href: string, name: string) 
     if (session.token() === null) return click(href, name);
     setBusy(true);
     try {
-      const url = URL.createObjectURL(await fetchBlob(href));
-      click(url, name);
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      await api.allowDownload(href);
+      click(href, name);
     } catch (error) {
       say({ look: "failed", text: `${t("action.failed")} ${toApiError(error).problem.detail}` });
     } finally {
