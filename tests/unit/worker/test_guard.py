@@ -194,6 +194,18 @@ async def test_a_submodule_by_another_protocol_is_refused_by_name(tmp_path, outs
     assert not (tmp_path / "mark").exists()
 
 
+@pytest.mark.usefixtures("_git")
+async def test_uv_takes_no_submodule_from_our_own_disk_either(tmp_path, outside, only_outside, pack):
+    """uv copies by a path itself, and its git may do that much and no more."""
+    address = with_submodule(outside, tmp_path, f"file://{tmp_path}/part/.git").partition("#")[0]
+    files = plugin_files(requirements=f"tiny-sdk @ git+{address}\n")
+    result = await pack(
+        a_package(tmp_path / "tiny.difypkg", files), settings=only_outside, package_index=PackageIndex(url=outside.url)
+    )
+    assert result.ok is False
+    assert "transport 'file' not allowed" in (result.message or "")
+
+
 @pytest.fixture
 def proxied(monkeypatch):
     """The user's own proxy, which the environment names; it knows hosts that nobody else does."""
