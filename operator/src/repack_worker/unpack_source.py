@@ -15,6 +15,7 @@ from pathlib import Path
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.confinement import confined
 from repack_worker.guard import NetworkGuard
 from repack_worker.plan import SourceDist
 from repack_worker.processes import Finished, ProcessTimeoutError, run
@@ -111,10 +112,13 @@ async def fetch_commit(
             hint="Install git there, or put a wheel of it on a package index of your own.",
         )
     await in_thread(into.mkdir, parents=True)
+    certificates = [Path(env[name]) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO") if name in env]
 
     async def call(*words: str) -> Finished:
+        # git reads what comes from the repository before anybody looked at it: it reaches the guard and one folder.
+        command = confined([git, "-C", into, *words], write=[into], read=certificates, connect=[guard.port])
         try:
-            return await run([git, "-C", str(into), *words], env=env, timeout_seconds=timeout_seconds)
+            return await run(command, env=env, timeout_seconds=timeout_seconds)
         except ProcessTimeoutError as error:
             raise RepackError(
                 Reason.DOWNLOAD_TIMEOUT, f"{source.label}: {error} ({source.url}).",

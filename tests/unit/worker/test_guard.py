@@ -306,3 +306,15 @@ async def test_uv_trusts_the_certificate_of_a_private_authority_through_the_guar
             package_index=PackageIndex(url=f"{base}/simple"),
         )
     assert result.ok, result.message
+
+
+@pytest.mark.usefixtures("_git")
+async def test_git_trusts_the_certificate_of_a_private_authority_through_the_guard(
+    tmp_path, index, settings, pack, monkeypatch
+):
+    address = served(index, tmp_path / "repository", source_files("tiny-sdk"))
+    with secure(index, tmp_path) as (base, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        files = a_git_lock(index, address.replace(index.base, base))
+        result = await pack(a_package(tmp_path / "tiny.difypkg", files))
+    assert result.ok, result.message
