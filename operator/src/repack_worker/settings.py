@@ -15,6 +15,7 @@ from repack_contract.reasons import Reason
 from repack_contract.task import VerificationMethod
 from repack_worker.addresses import AddressPolicy, Entry
 
+TERMINATION_LOG = Path("/dev/termination-log")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _PASSED_ON = (
     *_CERTIFICATES, "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy",
@@ -90,7 +91,7 @@ class Settings(BaseSettings):
     """Where everything temporary lies; each attempt makes a folder of its own there and removes it."""
     cache_dir: Path | None = None
     """Wheels and index answers kept between tasks; `cache` in the working directory when absent."""
-    termination_log: Path = Path("/dev/termination-log")
+    termination_log: Path = TERMINATION_LOG
     """Where the result is written for the kubelet."""
 
     python: Path | None = None
