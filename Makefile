@@ -94,8 +94,9 @@ E2E_TAG ?= e2e
 
 .PHONY: e2e-images
 e2e-images: ## Build the images under test and give them to the cluster
-	@$(if $(IMAGE_BUILD),for part in operator worker dashboard; do \
-	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) . --target $$part > /tmp/dify-repack-$$part-image.log 2>&1 \
+	@$(if $(IMAGE_BUILD),for part in operator worker dashboard redis; do \
+	  what=". --target $$part"; test $$part != redis || what="tests/images -f tests/images/redis.Dockerfile"; \
+	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) $$what > /tmp/dify-repack-$$part-image.log 2>&1 \
 	    || { cat /tmp/dify-repack-$$part-image.log >&2; exit 1; }; \
 	done,echo "IMAGE_BUILD is empty: the images dify-repack/*:$(E2E_TAG) must be in the cluster already")
 
@@ -135,9 +136,13 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
+# The file that the API server of KUBECONFIG writes its audit log to (tests/audit-policy.yaml); empty: the embedded API alone.
+AUDIT_LOG ?=
+
 .PHONY: bench-operator
-bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
-	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, into docs/operator-bench.md (AUDIT_LOG=FILE: also on KUBECONFIG)
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md $(if $(AUDIT_LOG),--kubeconfig "$$KUBECONFIG" \
+	  --audit-log $(AUDIT_LOG) --worker-image dify-repack/worker:$(E2E_TAG))
 
 .PHONY: chaos
 chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)

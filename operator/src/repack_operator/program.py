@@ -273,6 +273,8 @@ class Program:
             running=slots.in_use,
             slots=slots.total,
             watch_age_seconds=round(self.health.age_seconds, 1),
+            api_errors=self._metrics.recent_api_errors,
+            lag_seconds=round(self.reconciler.queue.oldest_seconds, 1),
             queue=self.reconciler.forecast.places(),
         )
 

@@ -2,13 +2,12 @@
 
 Three steps. The build's requirements are installed, wheels only, with the network and the index's credentials, and
 nothing of them runs yet. Then the hooks of PEP 517 run under the isolation of Verify, in an environment that holds
-nothing but paths, and see the system's programs and the build's own folder only (`landlock.py`). At the end the wheel
-is compared with what it claims: name, version, CPU, glibc.
+nothing but paths, and see the system's programs and the build's own folder only (`confinement.py`). At the end the
+wheel is compared with what it claims: name, version, CPU, glibc.
 """
 
 import hashlib
 import json
-import sys
 import tomllib
 import zipfile
 from collections.abc import Callable, Sequence
@@ -24,8 +23,9 @@ from packaging.version import Version
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_worker import build_hooks, landlock
+from repack_worker import build_hooks
 from repack_worker.archive import FIXED_DATE, invalid
+from repack_worker.confinement import confined, is_possible
 from repack_worker.elf import compiled_files
 from repack_worker.index_access import IndexAccess
 from repack_worker.interpreters import Interpreter
@@ -42,12 +42,6 @@ from repack_worker.uv_output import sentence
 
 _LEGACY = ("setuptools.build_meta:__legacy__", ("setuptools>=40.8.0", "wheel"))
 """What PEP 517 says of a source without `[build-system]`; older setuptools need `wheel` named."""
-_READABLE = (
-    "/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
-    "/etc/passwd", "/etc/group", "/etc/localtime", "/dev/urandom", "/dev/random", "/sys/devices/system/cpu",
-)  # fmt: skip
-"""What compilers and interpreters need of a machine; no Secret is mounted there."""
-_WRITABLE = ("/dev/null", "/dev/zero")
 _EPOCH = "315532800"
 """1980-01-01, the earliest date that zip knows: a build of the same source shall give the same bytes."""
 
@@ -171,15 +165,10 @@ class _Build:
         return json.loads(answer.read_text("utf-8"))
 
     def _confined(self, command: Sequence[str | Path]) -> list[str | Path]:
-        """Return the command line that keeps our files from a build, where the kernel can (Landlock)."""
-        if not landlock.version():
+        if not is_possible():
             self._shop.say("This kernel has no Landlock: the build could read what the worker can read")
-            return [*command]
-        prefix = self._shop.interpreter.executable.resolve().parent.parent
-        read = [*_READABLE, str(prefix), build_hooks.__file__]
-        options = [word for path in read for word in ("--read", path)]
-        options += [word for path in (str(self._base), *_WRITABLE) for word in ("--write", path)]
-        return [sys.executable, "-I", landlock.__file__, *options, "--", *command]
+        own = Path(build_hooks.__file__)
+        return confined(command, interpreter=self._shop.interpreter, write=self._base, read=(own,))
 
     async def _run(self, command: Sequence[str | Path], env: dict[str, str], *, cwd: Path | None = None) -> Finished:
         try:

@@ -156,7 +156,7 @@ def unpacked_size(plugin: Plugin, target: TargetWork) -> int:
     """Return what the package will have unpacked; what is to be built counts with the size of its source."""
     wheels = sum(wheel.size_bytes or 0 for wheel in wheels_of(target.plans))
     builds = sum(source.size_bytes or 0 for source in {one for plan in target.plans for one in plan.builds})
-    return kept_bytes(plugin) + len(requirements_text(target.plans)) + wheels + builds
+    return kept_bytes(plugin, target.arch) + len(requirements_text(target.plans)) + wheels + builds
 
 
 def check_size(work: Work, target: TargetWork, size: int, *, packed: bool = False) -> None:

@@ -91,9 +91,9 @@ def wheels_of(plans: Sequence[Plan]) -> tuple[Wheel, ...]:
     return tuple(unique[name] for name in sorted(unique))
 
 
-def kept_bytes(plugin: Plugin) -> int:
+def kept_bytes(plugin: Plugin, arch: Arch) -> int:
     """Return the size of what stays of the plugin, unpacked: with the wheels it is the size of the package."""
-    return sum((plugin.folder / name).stat().st_size for name in plugin.names if not _is_dropped(name))
+    return sum(_kept(plugin, name, arch).size for name in plugin.names if not _is_dropped(name))
 
 
 def _is_dropped(name: str) -> bool:

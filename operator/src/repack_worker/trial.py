@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.confinement import confined
 from repack_worker.daemons import Daemon
 from repack_worker.elf import machine_of
 from repack_worker.interpreters import Interpreter
@@ -26,7 +27,9 @@ from repack_worker.threads import in_thread
 from repack_worker.uv_output import sentence
 
 _IMPORTS = """
-import importlib, importlib.metadata, json, sys
+import sys
+sys.path.pop(0)  # the plugin's own folder: a module of its would stand for a dependency of that name
+import importlib, importlib.metadata, json
 failed = {}
 def attempt(name):
     try:
@@ -80,11 +83,15 @@ class Trial:
         self._venv = plugin.folder / ".venv"
         home = plugin.folder.parent.parent
         self._cache = plugin.folder / ".uv-cache" if daemon.own_cache else home / "empty-uv-cache"
-        self._home = home
+        self._home, self._temporary = home, home / "tmp"
 
     async def install(self) -> dict[str, str]:
         """Run the daemon's commands; return name → version of what is installed, which is what is pinned."""
-        home = {"PATH": self._path, "HOME": str(self._home), "UV_PYTHON_DOWNLOADS": "never"}
+        await in_thread(self._temporary.mkdir, exist_ok=True)
+        home = {
+            "PATH": self._path, "HOME": str(self._home), "UV_PYTHON_DOWNLOADS": "never",
+            "TMPDIR": str(self._temporary),
+        }  # fmt: skip
         venv = self._daemon.venv_command(self._uv, self._at.interpreter.version)
         await self._run(venv, env=home, doing="making the environment")
         command = self.command()
@@ -136,8 +143,11 @@ class Trial:
         return len(machines)
 
     def _environment(self) -> dict[str, str]:
-        """Return what the daemon's uv gets, and nothing else."""
-        return {"VIRTUAL_ENV": str(self._venv), "PATH": self._path, "UV_CACHE_DIR": str(self._cache)}
+        """Return what the daemon's uv gets, and nothing else but a place for temporary files."""
+        return {
+            "VIRTUAL_ENV": str(self._venv), "PATH": self._path, "UV_CACHE_DIR": str(self._cache),
+            "TMPDIR": str(self._temporary),
+        }  # fmt: skip
 
     async def _run(self, command: Sequence[str | Path], *, env: Mapping[str, str], doing: str) -> Finished:
         isolation, folder = self._at.isolation, self._plugin.folder
@@ -146,7 +156,7 @@ class Trial:
         self._at.doing(f"{doing} ({self._daemon.label}, {isolation.method.value})")
         try:
             finished = await run(
-                isolation.wrap(command),
+                isolation.wrap(self._confined(command)),
                 env={**isolation.environment, **env},
                 cwd=folder,
                 timeout_seconds=self._at.timeout_seconds,
@@ -159,6 +169,11 @@ class Trial:
         if finished.code != 0:
             self._fail(f"{doing} ended with exit code {finished.code}: {sentence(finished.lines)}")
         return finished
+
+    def _confined(self, command: Sequence[str | Path]) -> list[str | Path]:
+        """Return the command line under which code of the package sees no file of ours, where the kernel can."""
+        programs = [program for program in (self._uv, self._tools) if program]
+        return confined(command, interpreter=self._at.interpreter, write=self._home, read=programs)
 
     def _pass_on(self, line: str) -> None:
         """Put the installer's own summary into the log; its debug lines are read only when something fails."""

@@ -106,6 +106,7 @@ PATHS = [
     ("GET", "/api/v1/tasks/uid-1"), ("DELETE", "/api/v1/tasks/uid-1"),
     ("POST", "/api/v1/tasks/uid-1/cancel"), ("POST", "/api/v1/tasks/uid-1/rerun"), ("GET", "/api/v1/tasks/uid-1/log"),
     ("GET", "/api/v1/tasks/uid-1/log.txt"), ("POST", "/api/v1/uploads?filename=x.difypkg"), ("GET", "/api/v1/operator"),
+    ("POST", "/api/v1/downloads"), ("GET", "/api/v1/history"),
     ("GET", "/api/v1/artifacts/uid-1/x.difypkg"), ("HEAD", "/api/v1/artifacts/uid-1/x.difypkg"), ("GET", "/stats"),
     ("GET", "/api/v1/artifacts/uid-1/x.difypkg/report.json"), ("GET", "/api/v1/archive?task=uid-1"),
     ("GET", "/api/v1/tasks/uid-1/companions"), ("GET", "/api/v1/tasks/uid-1/sights"), ("GET", "/api/v1/storage"),

@@ -58,3 +58,13 @@ def test_the_schema_is_structural():
 def test_kubectl_shows_what_a_user_asks_first():
     shown = [column["name"] for column in VERSION["additionalPrinterColumns"] if not column.get("priority")]
     assert shown == ["Phase", "Progress", "Plugin", "Attempt", "Duration", "Age"]
+
+
+def test_kubectl_explain_has_a_sentence_for_every_field():
+    def nameless(schema, path):
+        for name, field in schema.get("properties", {}).items():
+            if not field.get("description", "").endswith((".", "!")):
+                yield f"{path}.{name}"
+            yield from nameless(field.get("items", field), f"{path}.{name}")
+
+    assert [*nameless(SPEC, "spec"), *nameless(STATUS, "status")] == []

@@ -20,6 +20,7 @@ from repack_worker.elf import compiled_files, machine_of
 from requirements import require, require_command
 from styles import served
 
+OUR_PYTHON = ".".join(platform.python_version_tuple()[:2])
 BOTH = [Target(arch=Arch.AMD64), Target(arch=Arch.ARM64)]
 
 
@@ -106,8 +107,8 @@ async def test_a_build_that_needs_more_than_its_archive_stated_is_refused(tmp_pa
 
 
 SPY = """
-import json, os, socket
-seen = {"environment": dict(os.environ)}
+import json, os, socket, sys
+seen = {"environment": dict(os.environ), "python": "%d.%d" % sys.version_info[:2]}
 try:
     socket.create_connection(("127.0.0.1", PORT), timeout=3).close()
     seen["network"] = "reached"
@@ -137,6 +138,7 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     assert result.ok, result.message
     seen = json.loads(content(result, "tiny_sdk/seen.json"))
     assert seen["network"].startswith("refused")
+    assert seen["python"] == OUR_PYTHON, "the one that the task names"
     assert "hush-hush" not in json.dumps(seen)
     require(landlock.version(), "keeping files from a build needs a kernel with Landlock (Linux 5.13)")
     assert seen["files"] == []

@@ -15,6 +15,7 @@ from repack_dashboard import (
     catalog,
     companions,
     docs,
+    history,
     ingest,
     layout,
     logs,
@@ -27,6 +28,7 @@ from repack_dashboard import (
     status,
     storage,
     tasks,
+    tickets,
     wheels,
 )
 from repack_dashboard.announce import Announcer
@@ -190,11 +192,14 @@ def make_log(settings: Settings) -> EventLog:
 def make_app(services: Services, *, ingest_token: str) -> FastAPI:
     """Return the application of a dashboard."""
     index = site.index_of(services.settings.static_dir)
+    ended = history.History(services.settings.data_dir / "history", now=now)
+    services.log.listeners.entries.append(ended.take)
+    services.log.listeners.begins.append(ended.begin)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await services.blobs.begin()
-        async with running(services):
+        async with history.kept(ended), running(services):
             yield
         services.attempts.close()
         if services.marketplace is not None:
@@ -211,7 +216,14 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
     cast("Any", app).openapi = lambda: openapi.document(app)
     problems.install(app)
     app.state.users = services.users
+    app.state.tickets = tickets.Tickets(
+        services.users,
+        services.settings.data_dir / tickets.KEY_FILE,
+        seconds=services.settings.download_ticket_seconds,
+        clock=time.time,
+    )
     senders = make_senders(services.settings, services.senders_api, token=ingest_token)
+    app.include_router(history.routes(services, ended), prefix=API)
     _add_routes(app, services, IngestGuard(senders), index)
     app.add_middleware(RequestGuard, services=services)
     app.add_middleware(site.GuardHeaders, policy=site.content_security_policy(index))
@@ -236,6 +248,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         companions.routes(services),
         bundle.routes(services),
         storage.routes(services),
+        tickets.routes(),
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
         ingest.routes(services, guard),

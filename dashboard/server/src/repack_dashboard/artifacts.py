@@ -17,6 +17,7 @@ from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
+from repack_dashboard.tickets import DownloadAccess
 from repack_dashboard.users import UserAccess
 from repack_objects.bucket import Found
 
@@ -95,7 +96,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
 
     @router.head("/artifacts/{uid}/{filename}", include_in_schema=False)
     @router.get("/artifacts/{uid}/{filename}", response_class=FileResponse, responses=_FILE)
-    async def download_artifact(access: UserAccess, request: Request, uid: str, filename: str) -> Response:
+    async def download_artifact(access: DownloadAccess, request: Request, uid: str, filename: str) -> Response:
         """Return a finished package. A cut download goes on with `Range` and `If-Range`; the ETag is its sha256."""
         services.task(uid, access)
         found = await packages.find_artifact(uid, filename)

@@ -47,6 +47,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         asyncio.create_task(_every(STORE_SECONDS, lambda: _look_after_the_store(services)), name="store"),
         asyncio.create_task(_every(settings.cleanup_interval, lambda: _clean(services)), name="clean"),
     ]
+    if services.rights is not None:
+        jobs.append(asyncio.create_task(services.rights.run(), name="rights"))
     for job in jobs:
         job.add_done_callback(_report_death)
     try:

@@ -12,7 +12,8 @@ from repack_dashboard.blobs import Blobs
 from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.services import Services
-from repack_dashboard.users import Access, UserAccess
+from repack_dashboard.tickets import DownloadAccess
+from repack_dashboard.users import Access
 from repack_objects.bucket import Found
 
 MAX_TASKS = 200
@@ -29,7 +30,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/archive", response_class=StreamingResponse, responses=_ZIP)
     async def archive(
-        access: UserAccess,
+        access: DownloadAccess,
         task: Annotated[list[str], Query(min_length=1, max_length=MAX_TASKS, description="uids of tasks")],
     ) -> StreamingResponse:
         """Return the packages of several tasks as one zip; `sha256sum -c SHA256SUMS` checks what was unpacked."""

@@ -9,6 +9,7 @@ from repack_contract.views import LogPage, TaskView
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.problems import not_found
 from repack_dashboard.services import Services
+from repack_dashboard.tickets import DownloadAccess
 from repack_dashboard.users import UserAccess
 
 MAX_LINES = 10_000
@@ -46,7 +47,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/log.txt", response_class=StreamingResponse, responses={200: {"content": {"text/plain": {}}}})
     async def whole_log(
-        access: UserAccess, uid: str, attempt: Annotated[int | None, Query(ge=1)] = None
+        access: DownloadAccess, uid: str, attempt: Annotated[int | None, Query(ge=1)] = None
     ) -> StreamingResponse:
         """Return the whole log as text."""
         view = services.task(uid, access)

@@ -18,6 +18,7 @@ from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
 from repack_dashboard.problems import ProblemError, not_found
+from repack_dashboard.rights import Rights
 from repack_dashboard.senders import IngestApi, Sender
 from repack_dashboard.settings import Settings
 from repack_dashboard.store import Store
@@ -53,6 +54,8 @@ class Services:
     """Where to ask who sends in."""
     marketplace: Marketplace | None = None
     """None where it is switched off."""
+    rights: Rights | None = None
+    """What our service account lacks; None where nobody asks."""
     is_draining: bool = field(default=False)
 
     @property

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from repack_contract.task import Arch, Mode, SourceType
+from repack_contract.source import SourceType
+from repack_contract.task import Arch, Mode
 from repack_objects.location import Location
 
 _PREFIX = "REPACK_DASHBOARD_"
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     """File with that token; wins over `auth_token`, and is read for each request, because a mounted Secret changes."""
     auth_cache_seconds: float = Field(default=30.0, ge=0)
     """Seconds for which an answer of the cluster about a token or a right is used again."""
+    download_ticket_seconds: float = Field(default=3600.0, gt=0)
+    """Seconds for which a signed-in user's browser may go on with a download that it began, while the token lives."""
     auth_recheck_seconds: float = Field(default=60.0, gt=0)
     """Seconds after which the rights of a connected user are looked at again."""
     ingest_auth: IngestAuth = IngestAuth.TOKEN

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Query
 from repack_contract import naming
 from repack_contract.errors import SpecError
 from repack_contract.phases import Phase
-from repack_contract.task import DesiredState, RepackageTask, SourceType, Spec
+from repack_contract.source import SourceType
+from repack_contract.task import DesiredState, RepackageTask, Spec
 from repack_contract.views import NewTask, TaskList, TaskView
 from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.problems import ProblemError

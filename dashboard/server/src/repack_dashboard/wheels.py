@@ -12,7 +12,7 @@ from repack_dashboard.packages import Companion
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
-from repack_dashboard.users import UserAccess
+from repack_dashboard.tickets import DownloadAccess
 
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 _MEDIA_TYPES = {
@@ -65,7 +65,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
         )
 
     @router.get("/artifacts/{uid}/{filename}/{kind}", response_class=FileResponse, responses=_FILE)
-    async def download_companion(access: UserAccess, uid: str, filename: str, kind: Companion) -> Response:
+    async def download_companion(access: DownloadAccess, uid: str, filename: str, kind: Companion) -> Response:
         """Return the report, the bill of materials or the public key that belongs to a package."""
         services.task(uid, access)
         found = (await packages.companions(uid, filename)).get(kind)
