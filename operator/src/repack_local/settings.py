@@ -18,7 +18,7 @@ _OF_OTHERS = (*_OF_THE_PROGRAMS, "REPACK_LOCAL_")
 
 
 def inherited_environment() -> dict[str, str]:
-    """Return what our programs get of the user's environment: the ordinary, certificates, proxies, settings, credentials."""
+    """Return what our programs get of the user's environment: the ordinary, certificates, proxies, settings, keys."""
     given = os.environ.items()  # noqa: TID251 - settings module
     own = {name: value for name, value in given if name in _OF_THE_USER}
     settings = {name: value for name, value in given if name.startswith(_INHERITED)}

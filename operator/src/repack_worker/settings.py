@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     wheel_store_allow_http: bool = False
     """Let requests to that object store go unencrypted."""
     wheel_store_ca_file: Path | None = None
-    """PEM file with the private authority of that object store's certificate."""
+    """PEM file with the private authority of that object store's certificate; `SSL_CERT_FILE` when absent."""
     shared_cache: bool = True
     """Use the dashboard's wheel cache, where there is a dashboard."""
 
@@ -217,7 +217,7 @@ class Settings(BaseSettings):
             region=self.wheel_store_region,
             path_style=self.wheel_store_path_style,
             allow_http=self.wheel_store_allow_http,
-            ca_file=self.wheel_store_ca_file,
+            ca_file=self.wheel_store_ca_file or passed_on_environment().get("SSL_CERT_FILE"),
         )
 
     @property
