@@ -169,10 +169,28 @@ http://{{ include "dify-repack.fullname" . }}-dashboard.{{ .Release.Namespace }}
 {{- if and $several (not $dashboard.redis.url) (not $dashboard.redis.existingSecret.name) }}
 {{- fail "dashboard.replicas is more than 1, and every replica would number events by itself: name a Redis in dashboard.redis.url or dashboard.redis.existingSecret" }}
 {{- end }}
-{{- if and $several (not $dashboard.persistence.enabled) }}
-{{- fail "dashboard.replicas is more than 1, and every replica would have packages of its own: set dashboard.persistence.enabled, with a volume that all replicas can mount" }}
+{{- $store := $dashboard.objectStore }}
+{{- if and $dashboard.enabled $store.url $dashboard.persistence.enabled }}
+{{- fail "dashboard.objectStore.url and dashboard.persistence.enabled are both set, but files lie in one place: set dashboard.persistence.enabled to false (what lies on the volume is not copied)" }}
 {{- end }}
-{{- if and $several (not $dashboard.persistence.existingClaim) (not (has "ReadWriteMany" $dashboard.persistence.accessModes)) }}
+{{- if and (not $store.url) (or $store.endpoint $store.region $store.existingSecret $store.allowHttp $store.caBundle.configMap) }}
+{{- fail "dashboard.objectStore says how to reach a store, but not which: set dashboard.objectStore.url to s3://bucket/prefix, gs://bucket/prefix or az://container/prefix" }}
+{{- end }}
+{{- range $name, $place := dict "dashboard.objectStore" $store "worker.wheelStore" .Values.worker.wheelStore }}
+{{- if and $place.url (not (regexMatch "^(s3|gs|az)://[^/?#@]+(/[^?#]*)?$" $place.url)) }}
+{{- fail (printf "%s.url is no address of an object store: give s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, without credentials or parameters" $name) }}
+{{- end }}
+{{- if and (hasPrefix "http://" $place.endpoint) (not $place.allowHttp) }}
+{{- fail (printf "%s.endpoint is http://, so that everything would go unencrypted: use https://, or set %s.allowHttp" $name $name) }}
+{{- end }}
+{{- end }}
+{{- if and (not .Values.worker.wheelStore.url) (or .Values.worker.wheelStore.endpoint .Values.worker.wheelStore.region) }}
+{{- fail "worker.wheelStore says how to reach a store, but not which: set worker.wheelStore.url" }}
+{{- end }}
+{{- if and $several (not $store.url) (not $dashboard.persistence.enabled) }}
+{{- fail "dashboard.replicas is more than 1, and every replica would have packages of its own: set dashboard.objectStore.url, or dashboard.persistence.enabled with a volume that all replicas can mount" }}
+{{- end }}
+{{- if and $several (not $store.url) (not $dashboard.persistence.existingClaim) (not (has "ReadWriteMany" $dashboard.persistence.accessModes)) }}
 {{- fail (printf "dashboard.replicas is more than 1, and a volume of access mode %s is mounted by one node only: set dashboard.persistence.accessModes to [ReadWriteMany], with a storage class that has it" (join ", " $dashboard.persistence.accessModes)) }}
 {{- end }}
 {{- if and (eq .Values.rbac.scope "namespaces") (not .Values.namespaces) }}

@@ -16,6 +16,8 @@ FIRST_WINDOW_BYTES = 256 << 10
 PART_BYTES = 8 << 20
 """Of a multipart upload. S3 takes 10,000 of them, so objects of up to 80 GB."""
 PARTS_AT_ONCE = 2
+ONE_REQUEST_BYTES = 1 << 20
+"""What is no larger is written with one request in place of three."""
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
 RETRIES = 3
@@ -55,9 +57,22 @@ class Bucket:
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Write an object piece by piece. It is there once `chunks` has ended, and not at all when that raises."""
+        head = bytearray()
+        async for chunk in chunks:
+            head += chunk
+            if len(head) > ONE_REQUEST_BYTES:
+                break
+        else:
+            await self.put(key, bytes(head))
+            return
         with self._telling():
             await _library().put_async(
-                self._store, key, chunks, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+                self._store,
+                key,
+                _after(bytes(head), chunks),
+                use_multipart=True,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
             )
 
     async def get(self, key: str) -> bytes | None:
@@ -193,6 +208,12 @@ def _config(location: Location) -> dict[str, Any]:
         case "Azure" if location.endpoint:
             config["endpoint"] = location.endpoint
     return config
+
+
+async def _after(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in chunks:
+        yield chunk
 
 
 def _found(meta: Any) -> Found:

@@ -199,7 +199,7 @@ class _Build:
                 self._shop.isolation.wrap(command), env=env, cwd=self._project, timeout_seconds=timeout
             )
         except ProcessTimeoutError as error:
-            raise BuildFaultError(f"its build took too long: {error}") from error
+            raise BuildFaultError(f"its build took too long (REPACK_BUILD_TIMEOUT_SECONDS): {error}") from error
         try:
             if finished.code == 0:
                 return await in_thread(_answer, self._out / f"{step}.json")

@@ -84,7 +84,9 @@ class EnvironmentMaker:
         try:
             finished = await run(command, env=env, timeout_seconds=self.settings.build_timeout_seconds)
         except ProcessTimeoutError as error:
-            raise BuildFaultError(f"its build took too long: {error}") from error
+            raise BuildFaultError(
+                f"installing what its build needs took too long (REPACK_BUILD_TIMEOUT_SECONDS): {error}"
+            ) from error
         if finished.code != 0:
             self.guard.raise_refusal()
             raise BuildFaultError(f"what its build needs could not be installed: {sentence(finished.lines)}")

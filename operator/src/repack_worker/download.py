@@ -26,6 +26,8 @@ class Download:
     """What to do when the server fails; that of the reason when absent."""
     denied_hint: str = "The address needs a permission: download the file yourself and upload it."
     """What to do when the server wants to know who asks."""
+    limit_hint: str | None = None
+    """What to do when there are more bytes than the limit."""
     own: bool = False
     """The file is at a server of our own, the dashboard: no proxy, no redirect, a private address."""
     on_bytes: Callable[[int], None] = lambda _count: None

@@ -203,6 +203,7 @@ def _check_limit(size: int, order: Download) -> None:
         raise RepackError(
             Reason.PACKAGE_TOO_LARGE,
             f"{order.what} has more than the allowed {order.limit:,} bytes ({order.shown_url}).",
+            hint=order.limit_hint,
         )
 
 

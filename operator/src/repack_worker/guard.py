@@ -30,10 +30,12 @@ _GIT = {
     "protocol.allow": "never",
     "protocol.https.allow": "always",
     "protocol.http.allow": "always",
+    "protocol.file.allow": "user",
     "core.hooksPath": "/dev/null",
     "http.proxyAuthMethod": "basic",
 }
-"""Configuration of every git, also one that uv or git itself starts: no other protocol, and nobody's hooks."""
+"""Configuration of every git, also one that uv or git itself starts: no other protocol, and nobody's hooks. uv copies
+what it fetched by a path, which `user` allows it and denies submodules."""
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -89,7 +91,7 @@ class NetworkGuard:
         settings = list(_GIT.items())
         return {
             **{name: address for proxy in ("http_proxy", "https_proxy") for name in (proxy, proxy.upper())},
-            "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ALLOW_PROTOCOL": "http:https",
+            "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_COUNT": str(len(settings)),
             **{f"GIT_CONFIG_KEY_{at}": name for at, (name, _) in enumerate(settings)},
             **{f"GIT_CONFIG_VALUE_{at}": value for at, (_, value) in enumerate(settings)},

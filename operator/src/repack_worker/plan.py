@@ -202,7 +202,11 @@ def _check_identity(name: str, version: str) -> None:
             return
     except InvalidVersion:
         pass
-    raise RepackError(Reason.INVALID_PACKAGE, f"The lock names a distribution {name[:80]!r} {version[:80]!r}.")
+    raise RepackError(
+        Reason.INVALID_PACKAGE,
+        f"The lock names a distribution {name[:80]!r} {version[:80]!r}, which cannot be one.",
+        hint="Lock the plugin again with a current uv (`uv lock`).",
+    )
 
 
 def raise_no_wheel(pin: str, *, offered: Iterable[str], has_sdist: bool, platform: Platform, why: str = "") -> NoReturn:

@@ -107,8 +107,10 @@ class Resolver:
             finished = await run(argv, env=env, cwd=self.folder, timeout_seconds=self.settings.resolve_timeout_seconds)
         except ProcessTimeoutError as error:
             raise RepackError(
-                Reason.DOWNLOAD_TIMEOUT, f"Choosing the versions of {wanted.origin} took too long: {error}."
-            ) from error
+                Reason.DOWNLOAD_TIMEOUT, f"Choosing the versions of {wanted.origin} took too long: {error}.",
+                hint="Lock the plugin (`uv lock`), which leaves nothing to choose, name a nearer index in "
+                "spec.packageIndex, or raise REPACK_RESOLVE_TIMEOUT_SECONDS.",
+            ) from error  # fmt: skip
         return finished, pylock
 
     def _options(self, wanted: Wanted, stubs: Path | None) -> list[str]:

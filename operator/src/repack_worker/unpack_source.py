@@ -3,16 +3,19 @@
 Neither runs anything of the source. Paths out of the folder, links out of it and devices are refused (PEP 706).
 """
 
+import errno
 import hashlib
 import re
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.confinement import confined
 from repack_worker.guard import NetworkGuard
 from repack_worker.plan import SourceDist
 from repack_worker.processes import Finished, ProcessTimeoutError, run
@@ -31,7 +34,11 @@ def unpack_archive(archive: Path, into: Path) -> Path:
             _unzip(archive, into)
         else:
             _untar(archive, into)
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise _damaged(archive, str(error)) from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise _damaged(archive, str(error)) from error
     entries = list(into.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else into
@@ -105,12 +112,18 @@ async def fetch_commit(
             hint="Install git there, or put a wheel of it on a package index of your own.",
         )
     await in_thread(into.mkdir, parents=True)
+    certificates = [Path(env[name]) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO") if name in env]
 
     async def call(*words: str) -> Finished:
+        # git reads what comes from the repository before anybody looked at it: it reaches the guard and one folder.
+        command = confined([git, "-C", into, *words], write=[into], read=certificates, connect=[guard.port])
         try:
-            return await run([git, "-C", str(into), *words], env=env, timeout_seconds=timeout_seconds)
+            return await run(command, env=env, timeout_seconds=timeout_seconds)
         except ProcessTimeoutError as error:
-            raise RepackError(Reason.DOWNLOAD_TIMEOUT, f"{source.label}: {error} ({source.url}).") from error
+            raise RepackError(
+                Reason.DOWNLOAD_TIMEOUT, f"{source.label}: {error} ({source.url}).",
+                hint="Try again, raise REPACK_BUILD_TIMEOUT_SECONDS, or put a wheel of it on an index of your own.",
+            ) from error  # fmt: skip
 
     await call("init", "--quiet")
     fetched = await call("fetch", "--quiet", "--depth", "1", source.url, source.commit)

@@ -23,6 +23,7 @@ from repack_worker.plan import SourceDist, Wheel
 from repack_worker.threads import in_thread
 
 if TYPE_CHECKING:
+    from repack_worker.object_wheels import ObjectWheels
     from repack_worker.shared_cache import SharedCache
 
 _LARGEST_FILE = 4 << 30
@@ -94,7 +95,7 @@ class WheelCache:
     """`<folder>/<sha256>/<filename>`, filled from a shared cache where there is one, else from the origin."""
 
     def __init__(
-        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: "SharedCache | None" = None
+        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: "SharedCache | ObjectWheels | None" = None
     ) -> None:
         self._folder, self._fetcher, self._shared = folder, fetcher, shared
         self._slots = asyncio.Semaphore(connections)

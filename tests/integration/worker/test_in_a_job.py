@@ -120,6 +120,26 @@ def test_a_dashboard_without_room_is_a_full_disk(tmp_path, index, ingest):
     assert job.result["reason"] == "DiskFull"
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [(413, 16, "REPACK_DASHBOARD_MAX_ARTIFACT_BYTES"), (403, 1, "ingest token"), (404, 1, "run it again")],
+)
+def test_a_dashboard_that_refuses_says_what_to_do(tmp_path, index, ingest, status, code, words):
+    ingest.refuse_artifacts = [status]
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == code, job.output
+    assert words in job.result["hint"]
+
+
+def test_an_order_that_cannot_be_read_is_told_to_the_kubelet(tmp_path, index, ingest):
+    job = Job(tmp_path, index, ingest, source={"type": "Upload", "upload": {"key": "x"}})
+    job.env["REPACK_ORDER"] = '{"uid": 3}'
+    assert job.run() == 1
+    assert "Traceback" not in job.output
+    assert "REPACK_ORDER cannot be read" in job.result["message"]
+    assert "images of one release" in job.result["hint"]
+
+
 def test_a_dashboard_that_is_away_from_start_to_end_of_the_work_is_told_everything_later(tmp_path, index, ingest):
     package = a_package(tmp_path / "tiny.difypkg").read_bytes()
     source = {"type": "URL", "url": {"url": index.add_file("tiny.difypkg", package)}}

@@ -194,6 +194,18 @@ async def test_a_submodule_by_another_protocol_is_refused_by_name(tmp_path, outs
     assert not (tmp_path / "mark").exists()
 
 
+@pytest.mark.usefixtures("_git")
+async def test_uv_takes_no_submodule_from_our_own_disk_either(tmp_path, outside, only_outside, pack):
+    """uv copies by a path itself, and its git may do that much and no more."""
+    address = with_submodule(outside, tmp_path, f"file://{tmp_path}/part/.git").partition("#")[0]
+    files = plugin_files(requirements=f"tiny-sdk @ git+{address}\n")
+    result = await pack(
+        a_package(tmp_path / "tiny.difypkg", files), settings=only_outside, package_index=PackageIndex(url=outside.url)
+    )
+    assert result.ok is False
+    assert "transport 'file' not allowed" in (result.message or "")
+
+
 @pytest.fixture
 def proxied(monkeypatch):
     """The user's own proxy, which the environment names; it knows hosts that nobody else does."""
@@ -293,4 +305,16 @@ async def test_uv_trusts_the_certificate_of_a_private_authority_through_the_guar
             settings=settings.model_copy(update={"allow_private_addresses": True}),
             package_index=PackageIndex(url=f"{base}/simple"),
         )
+    assert result.ok, result.message
+
+
+@pytest.mark.usefixtures("_git")
+async def test_git_trusts_the_certificate_of_a_private_authority_through_the_guard(
+    tmp_path, index, settings, pack, monkeypatch
+):
+    address = served(index, tmp_path / "repository", source_files("tiny-sdk"))
+    with secure(index, tmp_path) as (base, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        files = a_git_lock(index, address.replace(index.base, base))
+        result = await pack(a_package(tmp_path / "tiny.difypkg", files))
     assert result.ok, result.message

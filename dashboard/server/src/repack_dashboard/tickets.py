@@ -132,8 +132,10 @@ def routes() -> APIRouter:
             raise ProblemError(422, "This is not the address of a file.", hint="Name it as a link does: /api/v1/…")
         answer = Response(status_code=204)
         tickets: Tickets = request.app.state.tickets
-        issued = tickets.issue(target, access) if bearer_of(request.headers) is not None else None
-        if issued is not None:
+        if bearer_of(request.headers) is not None:
+            issued = tickets.issue(target, access)
+            if issued is None:
+                raise ProblemError(413, "You are in too many groups for a ticket.", hint="Send the token in a header.")
             answer.set_cookie(
                 _COOKIE + digest_of(target),
                 issued[0],

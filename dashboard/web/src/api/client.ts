@@ -146,6 +146,14 @@ function filled(query: PluginQuery): [string, string][] {
     .filter(([, value]) => value !== "");
 }
 
+function parsed<T>(text: string): T | null {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return null;
+  }
+}
+
 export interface UploadHandle {
   done: Promise<Upload>;
   cancel: () => void;
@@ -160,8 +168,11 @@ export function upload(file: File, onProgress: (sent: number, total: number) => 
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
     request.onload = () => {
-      if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText) as Upload);
-      else reject(problemOf(request.status, request.responseText));
+      const refused = request.status < 200 || request.status >= 300;
+      const stored = refused ? null : parsed<Upload>(request.responseText);
+      // A proxy in between may say 200 with a page of its own: that is no upload either.
+      if (stored === null) reject(problemOf(request.status, request.responseText));
+      else resolve(stored);
     };
     request.onerror = () => reject(toApiError(new Error("network error")));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));

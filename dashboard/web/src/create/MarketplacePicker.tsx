@@ -91,6 +91,7 @@ function AuthorField({ value, onChange }: { value: string; onChange: (value: str
         list={list}
         value={value}
         onChange={(event) => onChange(event.currentTarget.value.trim())}
+        onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
         rightSection={
           value !== "" && (
             <CloseButton size="sm" aria-label={t("list.none.clear")} onClick={() => onChange("")} />

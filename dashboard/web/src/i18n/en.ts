@@ -216,6 +216,7 @@ export const en = {
 
   "failure.hint": "What to do:",
   "failure.retrying": "The last attempt failed; it is tried again.",
+  "failure.words": "the server's words",
 
   "attempts.title": "Attempts",
   "attempts.attempt": "Attempt",

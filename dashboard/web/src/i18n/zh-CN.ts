@@ -211,6 +211,7 @@ export const zhCN: Record<keyof typeof en, string> = {
 
   "failure.hint": "处理办法：",
   "failure.retrying": "上一次尝试失败，正在重试。",
+  "failure.words": "服务器返回的原文",
 
   "attempts.title": "尝试记录",
   "attempts.attempt": "次数",

@@ -1,5 +1,5 @@
 import { ActionIcon } from "@mantine/core";
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { logTextUrl } from "../api/client";
 import type { LogLine, TaskView } from "../api/types";
 import { useWords } from "../i18n";
@@ -39,6 +39,10 @@ export function LogViewer({ task }: { task: TaskView }) {
   );
   const section = useRef<HTMLElement>(null);
   const [full, setFull] = useFullScreen(section);
+  // The page comes after its address, so the browser found no such place yet.
+  useEffect(() => {
+    if (window.location.hash === "#log") section.current?.scrollIntoView();
+  }, []);
   useShortcuts({ f: () => setTaste({ ...taste, follow: !taste.follow }) });
   const step = (by: number) => setAt((index) => (index + by + matches.length) % Math.max(1, matches.length));
   return (

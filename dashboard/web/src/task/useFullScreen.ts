@@ -13,8 +13,9 @@ export function useFullScreen(
   return [
     full,
     (wanted) => {
-      if (wanted) void section.current?.requestFullscreen?.();
-      else void document.exitFullscreen();
+      // A browser may refuse, and one that is asked too late has left it already: the page stays as it is.
+      const done = wanted ? section.current?.requestFullscreen?.() : document.exitFullscreen?.();
+      done?.catch(() => {});
     },
   ];
 }

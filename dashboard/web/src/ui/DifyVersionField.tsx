@@ -28,7 +28,7 @@ export function DifyVersionField({ size, help = false }: { size?: "xs"; help?: b
       {...(help
         ? { label: t("dify.label"), description: t("dify.help") }
         : { "aria-label": t("dify.label") })}
-      placeholder={help ? "1.13.2" : t("dify.label")}
+      placeholder={size === "xs" ? t("dify.label") : "1.13.2"}
       value={text}
       maxLength={32}
       inputMode="decimal"
