@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _PIECE = 128 << 10
 
@@ -66,7 +67,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Answer requests until the client goes."""
         while head := self._head():
-            path = head[0].split(" ")[1].partition("?")[0]
+            path = urlsplit(head[0].split(" ")[1]).path  # a proxy may hand on the whole address (RFC 9112 3.2.2)
             fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
             time.sleep(self.server.line.pause_seconds)
             self._answer(path.strip("/"), fields)
