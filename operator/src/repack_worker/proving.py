@@ -5,6 +5,7 @@ import os
 
 from repack_contract.task import Artifact
 from repack_worker.archive import Limits, sha256_of
+from repack_worker.confinement import is_possible
 from repack_worker.documents import companions_of
 from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
@@ -23,6 +24,8 @@ async def prove_targets(work: Work) -> None:
         find_interpreter(work.spec.python, settings=settings), choose_isolation(settings.isolation)
     )
     journal.say(f"Verifying with {interpreter.executable} under {isolation.method.value} ({isolation.proof})")
+    if not is_possible():
+        journal.say("This kernel has no Landlock: what is imported could read what the worker can read", "warning")
     bench = Bench(
         interpreter=interpreter,
         isolation=isolation,

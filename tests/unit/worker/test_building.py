@@ -154,6 +154,16 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     assert not [name for name in seen["environment"] if name.startswith(("REPACK", "NETRC", "UV_INDEX", "SOME"))]
 
 
+async def test_a_kernel_without_landlock_builds_and_verifies_and_the_log_says_what_is_missing(
+    tmp_path, index, pack, listener, monkeypatch
+):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    result = await pack(locked(tmp_path, index, an_sdist("tiny-sdk")))
+    assert result.ok, result.message
+    assert "no Landlock: the build could read" in listener.text
+    assert "no Landlock: what is imported could read" in listener.text
+
+
 async def test_what_a_build_requires_is_installed_from_the_index_before_it_runs(tmp_path, index, pack):
     index.add(a_wheel("helper", source="ANSWER = 42"))
     body = "import helper\nfiles[f'{module}/answer.txt'] = str(helper.ANSWER).encode()"
