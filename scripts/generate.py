@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
+import taskdoc
 from chartgen import files as chart
 from repack_contract.reasons import REASONS, Retry
 from repack_contract.schema import generated_files as contract_files
@@ -119,6 +120,12 @@ def generated_files() -> dict[Path, str]:
     text = between_markers(text, "reasons", reasons_table())
     text = between_markers(text, "settings", settings_tables())
     cli = ROOT / "docs" / "cli.md"
+    task = ROOT / "docs" / "task.md"
+    fields = task.read_text(encoding="utf-8")
+    for part in ("spec", "status"):
+        fields = between_markers(fields, part, taskdoc.fields_table(part))
+    fields = between_markers(fields, "conditions", taskdoc.conditions_table())
+    fields = between_markers(fields, "rules", taskdoc.rules_list())
     chart_readme = ROOT / chart.CHART / "README.md"
     return {
         cli: between_markers(cli.read_text(encoding="utf-8"), "cli", cli_section()),
@@ -127,6 +134,7 @@ def generated_files() -> dict[Path, str]:
         chart_readme: between_markers(chart_readme.read_text(encoding="utf-8"), "values", chart.table()),
         ROOT / "dashboard/web/src/api/openapi.json": openapi_text(),
         readme: text,
+        task: fields,
     }
 
 

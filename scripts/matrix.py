@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fakes.index import FakeIndex  # noqa: E402 - lies in the tests
-from repack_contract.task import Arch, Mode, PackageIndex, Source, SourceType, Spec, Target, UrlSource  # noqa: E402
+from repack_contract.source import Source, SourceType, UrlSource  # noqa: E402
+from repack_contract.task import Arch, Mode, PackageIndex, Spec, Target  # noqa: E402
 from repack_worker.archive import Limits  # noqa: E402
 from repack_worker.attempt import Attempt  # noqa: E402
 from repack_worker.daemons import DAEMONS, Daemon  # noqa: E402

@@ -15,7 +15,8 @@ from server import RemoteIndex
 
 from fakes.index import WheelFile
 from repack_contract.phases import Stage
-from repack_contract.task import Arch, PackageIndex, Source, SourceType, Spec, Target, UrlSource
+from repack_contract.source import Source, SourceType, UrlSource
+from repack_contract.task import Arch, PackageIndex, Spec, Target
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.guard import NetworkGuard
 from repack_worker.pipeline import run_steps

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import GitHubSource, MarketplaceSource, Source, SourceType, UrlSource
+from repack_contract.source import GitHubSource, MarketplaceSource, Source, SourceType, UrlSource
 
 MARKETPLACE_HOSTS = frozenset({"marketplace.dify.ai", "www.marketplace.dify.ai"})
 GITHUB_HOSTS = frozenset({"github.com", "www.github.com"})

@@ -7,7 +7,8 @@ final phase.
 
 from repack_contract.errors import SpecError
 from repack_contract.naming import MAX_TASK_NAME
-from repack_contract.task import RepackageTask, SourceType
+from repack_contract.source import SourceType
+from repack_contract.task import RepackageTask
 
 _SOURCE_FIELDS = {
     SourceType.MARKETPLACE: "marketplace",

@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, Field
 
 from repack_contract.phases import Phase
 from repack_contract.progress import LogLine, Progress
-from repack_contract.task import Arch, Mode, RepackageTask, SourceType, Spec, Status
+from repack_contract.source import SourceType
+from repack_contract.task import Arch, Mode, RepackageTask, Spec, Status
 from repack_contract.wire import Model, StrictModel
 
 
@@ -120,6 +121,8 @@ class OperatorHealth(Model):
     running: int | None = None
     slots: int | None = None
     watch_age_seconds: float | None = None
+    api_errors: int | None = None
+    lag_seconds: float | None = None
 
 
 class Limits(Model):
@@ -210,7 +213,7 @@ class StoredBytes(Model):
 
 
 class StorageReport(Model):
-    """What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted."""
+    """What the dashboard keeps, and when it goes. Of tasks the asker may not see nothing is counted."""
 
     packages: StoredBytes
     """Finished packages of tasks that exist."""
@@ -223,8 +226,22 @@ class StorageReport(Model):
     """Those after which the files of deleted tasks go."""
     max_upload_bytes: int
     max_artifact_bytes: int
-    volume_bytes: int
-    free_bytes: int
+    volume_bytes: int | None = None
+    """None where an object store keeps the files: it has no end."""
+    free_bytes: int | None = None
+
+
+class EndedTask(Model):
+    """What is remembered of a task that ended, also when it was deleted since."""
+
+    uid: str
+    namespace: str
+    phase: Phase
+    """`Succeeded` or `Failed`."""
+    reason: str | None = None
+    created_at: AwareDatetime | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime
 
 
 class Problem(Model):

@@ -1,10 +1,11 @@
-"""The two base models: what Kubernetes and browsers read is camelCase, what our code reads is snake_case."""
+"""The two base models (camelCase on the wire, snake_case in our code), and what JSON Schema lacks of a CRD."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 
 def rfc3339(moment: datetime) -> str:
@@ -38,3 +39,17 @@ class StrictModel(Model):
     """As `Model`, and an unknown field is an error: for what users send, where a typing error must not be silent."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+INT32: JsonDict = {"format": "int32"}
+INT64: JsonDict = {"format": "int64"}
+
+
+def rules(*pairs: tuple[str, str]) -> JsonDict:
+    """Return CEL rules: (expression, the sentence that a user gets where it is false)."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+def list_map(key: str) -> JsonDict:
+    """Return what makes a list one that is merged by a key of its entries."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_contract.source import Source, SourceType
+from repack_contract.source import UrlSource as UrlSpec
 from repack_contract.source_text import MARKETPLACE_HOSTS, LocalFile, understand
-from repack_contract.task import Arch, Mode, Output, PackageIndex, Source, SourceType, Spec, Target
-from repack_contract.task import UrlSource as UrlSpec
+from repack_contract.task import Arch, Mode, Output, PackageIndex, Spec, Target
 from repack_worker.addresses import Entry
 from repack_worker.settings import Settings, VerifyDepth, home_folder, load_settings
 from repack_worker.sources import FileSource, PluginSource, source_of

@@ -12,6 +12,7 @@ from repack_contract.task import Spec
 from repack_worker.fetch import Fetcher
 from repack_worker.folders import remove_tree
 from repack_worker.guard import NetworkGuard
+from repack_worker.object_wheels import wheels_at
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
 from repack_worker.settings import Settings, proxy_for
@@ -57,6 +58,7 @@ class Attempt:
                 guard=guard,
                 folder=self.folder,
                 shared=self.shared,
+                bucket=wheels_at(location) if (location := self.settings.wheel_store) else None,
             )
             try:
                 await run_steps(DRY_RUN_STEPS if self.spec.dry_run else STEPS, work)

@@ -28,7 +28,10 @@ from repack_worker.work import Built, TargetWork, Work
 def _cache(work: Work) -> WheelCache:
     settings = work.settings
     return WheelCache(
-        settings.caches / "wheels", fetcher=work.fetcher, connections=settings.connections, shared=work.shared
+        settings.caches / "wheels",
+        fetcher=work.fetcher,
+        connections=settings.connections,
+        shared=work.bucket or work.shared,
     )
 
 
@@ -59,6 +62,8 @@ async def download(work: Work) -> None:
         target.files = {wheel: there[wheel] for wheel in target.wheels}
     kind = "files" if work.sources else "wheels"
     journal.say(f"{fetched} {kind} downloaded, {len(there) - fetched} taken from the cache")
+    if work.bucket is not None and (fault := work.bucket.fault):
+        journal.say(f"The shared wheels were not used: {fault.message} {fault.hint}", "warning")
 
 
 def needs_building(work: Work) -> bool:

@@ -194,6 +194,23 @@ def index_options(indexes: Sequence[str]) -> list[str]:
     return [word for option, url in zip(kinds, indexes, strict=False) for word in (option, url)]
 
 
+def _refused(lowered: str, said: str, *, origin: str) -> RepackError | None:
+    """Return what it means that the index does not let us in, or that we do not trust it; None where neither is so."""
+    if "valid authentication credentials" in lowered:
+        return RepackError(
+            Reason.INDEX_UNREACHABLE,
+            f"The package index wants other credentials, or any (401, 403), while reading {origin}: {said}",
+            hint="Set REPACK_INDEX_USERNAME and REPACK_INDEX_PASSWORD_FILE, or REPACK_INDEX_NETRC_FILE.",
+        )
+    if "invalid peer certificate" in lowered:
+        return RepackError(
+            Reason.INDEX_UNREACHABLE,
+            f"The package index shows a certificate that is not trusted here, while reading {origin}: {said}",
+            hint="Name the file with its authority in SSL_CERT_FILE (in the chart: worker.caBundle).",
+        )
+    return None
+
+
 def explain(output: str, *, origin: str, platform: Platform, more: str = "") -> RepackError:
     """Turn what uv said into an error with a reason; the sentence of uv that names the culprit is kept.
 
@@ -205,12 +222,8 @@ def explain(output: str, *, origin: str, platform: Platform, more: str = "") -> 
     """
     said = sentence(output.splitlines()).partition(" hint: Wheels are required")[0]
     lowered = output.lower()
-    if "valid authentication credentials" in lowered:
-        return RepackError(
-            Reason.INDEX_UNREACHABLE,
-            f"The package index wants other credentials, or any (401, 403), while reading {origin}: {said}",
-            hint="Set REPACK_INDEX_USERNAME and REPACK_INDEX_PASSWORD_FILE, or REPACK_INDEX_NETRC_FILE.",
-        )
+    if refused := _refused(lowered, said, origin=origin):
+        return refused
     if "no solution found" in lowered or "not found in the package registry" in output:
         if "no usable wheels" in output or "no wheels" in output:
             return RepackError(

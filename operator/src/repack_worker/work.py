@@ -13,6 +13,7 @@ from repack_contract.task import Arch, Artifact, PackageIndex, Spec
 from repack_worker.fetch import Fetcher
 from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
+from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import Plan, SourceDist, Wheel
 from repack_worker.plugin import Plugin
 from repack_worker.report import Journal
@@ -82,6 +83,8 @@ class Work:
     targets: list[TargetWork] = field(default_factory=list)
     shared: SharedCache | None = None
     """The dashboard's wheel cache, where there is a dashboard."""
+    bucket: ObjectWheels | None = None
+    """A bucket of wheels, asked in its place where one is set."""
     sources: dict[SourceDist, Path] = field(default_factory=dict)
     """The source archives that Download brought."""
     fetched: Fetched | None = None

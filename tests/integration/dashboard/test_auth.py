@@ -106,6 +106,7 @@ PATHS = [
     ("GET", "/api/v1/tasks/uid-1"), ("DELETE", "/api/v1/tasks/uid-1"),
     ("POST", "/api/v1/tasks/uid-1/cancel"), ("POST", "/api/v1/tasks/uid-1/rerun"), ("GET", "/api/v1/tasks/uid-1/log"),
     ("GET", "/api/v1/tasks/uid-1/log.txt"), ("POST", "/api/v1/uploads?filename=x.difypkg"), ("GET", "/api/v1/operator"),
+    ("POST", "/api/v1/downloads"), ("GET", "/api/v1/history"),
     ("GET", "/api/v1/artifacts/uid-1/x.difypkg"), ("HEAD", "/api/v1/artifacts/uid-1/x.difypkg"), ("GET", "/stats"),
     ("GET", "/api/v1/artifacts/uid-1/x.difypkg/report.json"), ("GET", "/api/v1/archive?task=uid-1"),
     ("GET", "/api/v1/tasks/uid-1/companions"), ("GET", "/api/v1/tasks/uid-1/sights"), ("GET", "/api/v1/storage"),
@@ -127,7 +128,8 @@ async def test_a_stranger_gets_401_everywhere_with_a_hint(guarded: Dashboard, me
 def test_no_route_for_users_was_forgotten() -> None:
     paths = bare_app().openapi()["paths"]
     asked = [path.partition("?")[0] for _, path in PATHS]
-    of_workers = {"/api/v1/uploads/{key}", "/api/v1/wheels/{sha256}"} | {path for path in paths if "/ingest/" in path}
+    of_workers = {"/api/v1/uploads/{key}", "/api/v1/wheels/{sha256}", "/api/v1/memory/{kind}/{key}"}
+    of_workers |= {path for path in paths if "/ingest/" in path}
     same = {"/api/v1/tasks/{uid}/suspend", "/api/v1/tasks/{uid}/resume"}
     forgotten = {
         path

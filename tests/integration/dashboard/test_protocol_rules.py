@@ -175,6 +175,16 @@ async def test_each_fault_of_a_client_ends_with_the_code_that_the_standard_names
     assert await raw.closed_with() == (code, [])
 
 
+async def test_a_text_that_is_no_utf8_is_one_line_in_the_log_and_no_traceback(
+    dashboard: Dashboard, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = await Raw.open(dashboard)
+    raw.send(frame(TEXT, b"\xff"))
+    assert (await raw.closed_with())[0] == 1007
+    said = [record for record in caplog.records if record.name == "uvicorn.error" and "UTF-8" in record.message]
+    assert [(record.levelname, record.exc_info) for record in said] == [("WARNING", None)]
+
+
 @pytest.mark.parametrize(
     ("sent", "code"),
     [

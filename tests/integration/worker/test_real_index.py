@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
-from repack_contract.task import Arch, Source, SourceType, Spec, Target, UrlSource
+from repack_contract.source import Source, SourceType, UrlSource
+from repack_contract.task import Arch, Spec, Target
 from repack_local.plugin_folder import pack_folder
 from repack_worker.archive import Limits
 from repack_worker.attempt import Attempt

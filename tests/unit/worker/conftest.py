@@ -10,7 +10,8 @@ import pytest
 
 from fakes.index import FakeIndex
 from repack_contract.progress import LogLine, Progress, WorkResult
-from repack_contract.task import Arch, PackageIndex, Source, SourceType, Spec, Target, UrlSource
+from repack_contract.source import Source, SourceType, UrlSource
+from repack_contract.task import Arch, PackageIndex, Spec, Target
 from repack_worker.attempt import Attempt
 from repack_worker.report import Journal
 from repack_worker.settings import Settings

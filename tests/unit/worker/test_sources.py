@@ -9,7 +9,7 @@ from fakes.plugins import a_package
 from fakes.sites import FakeSites
 from repack_contract.errors import RepackError, SpecError
 from repack_contract.reasons import Reason
-from repack_contract.task import GitHubSource, MarketplaceSource, Source, SourceType
+from repack_contract.source import GitHubSource, MarketplaceSource, Source, SourceType
 from repack_worker.fetch import Fetcher
 from repack_worker.report import Journal
 from repack_worker.sources import Fetched, PluginSource, source_of

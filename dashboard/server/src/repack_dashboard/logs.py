@@ -9,6 +9,7 @@ from repack_contract.views import LogPage, TaskView
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.problems import not_found
 from repack_dashboard.services import Services
+from repack_dashboard.tickets import DownloadAccess
 from repack_dashboard.users import UserAccess
 
 MAX_LINES = 10_000
@@ -29,8 +30,9 @@ def routes(services: Services) -> APIRouter:
     ) -> LogPage:
         """Return lines after line `after`, or the last ones; of the last attempt where none is named."""
         view = services.task(uid, access)
-        kept = attempts.attempts(uid)
+        kept = await attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
+        await attempts.bring(uid, chosen)
         if after is None:
             items = await attempts.tail(uid, chosen, limit=limit)
         else:
@@ -45,12 +47,13 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/log.txt", response_class=StreamingResponse, responses={200: {"content": {"text/plain": {}}}})
     async def whole_log(
-        access: UserAccess, uid: str, attempt: Annotated[int | None, Query(ge=1)] = None
+        access: DownloadAccess, uid: str, attempt: Annotated[int | None, Query(ge=1)] = None
     ) -> StreamingResponse:
         """Return the whole log as text."""
         view = services.task(uid, access)
-        kept = attempts.attempts(uid)
+        kept = await attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
+        await attempts.bring(uid, chosen)
         if chosen not in kept:
             raise not_found("log of this attempt")
         name = f"{view.name}-{chosen}.log"

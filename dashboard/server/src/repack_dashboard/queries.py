@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from repack_contract.phases import Phase
-from repack_contract.task import Source
+from repack_contract.source import Source
 from repack_contract.views import TaskList, TaskView
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

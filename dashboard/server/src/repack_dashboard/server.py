@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -60,6 +61,7 @@ def make_server(
         peer_seconds=max(1.0, settings.heartbeat_timeout - 1),
         compresses=settings.compress,
     )
+    logging.getLogger("uvicorn.error").addFilter(_without_traceback_of_text)
     if not is_supported():
         log.warning("this uvicorn is not the one that the fast path was made for", version=uvicorn.__version__)
     config = uvicorn.Config(
@@ -82,6 +84,13 @@ def make_server(
         server_header=False,
     )
     return Server(config, drain=drain, owns_process=owns_process)
+
+
+def _without_traceback_of_text(record: logging.LogRecord) -> bool:
+    """Make one line of what uvicorn says of a text that is no UTF-8: any client can send one."""
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
 
 
 def _shown(host: str) -> str:

@@ -55,6 +55,14 @@ class Users(Protocol):
         """Tell whether a user may do that to tasks of a namespace. Raises `KubeError`."""
         ...
 
+    async def known(self, who: Identity | None) -> "Access":
+        """Return what somebody may see now who has proven earlier who they are. Raises as `access` does."""
+        ...
+
+    def salt(self) -> bytes:
+        """Return what changes when everybody must prove anew who they are."""
+        ...
+
 
 @dataclass(frozen=True)
 class Access:
@@ -95,6 +103,14 @@ class Everybody:
         """Say yes."""
         return True
 
+    async def known(self, who: Identity | None) -> Access:  # noqa: ARG002
+        """Return access to everything."""
+        return Access(self)
+
+    def salt(self) -> bytes:
+        """Return nothing: nobody proves anything."""
+        return b""
+
 
 class TokenUsers:
     """`auth_mode` token: whoever knows it may do everything. `read` gives the token as it is now, as it may change."""
@@ -118,6 +134,17 @@ class TokenUsers:
     async def may(self, access: Access, verb: str, namespace: str) -> bool:  # noqa: ARG002
         """Say yes."""
         return True
+
+    async def known(self, who: Identity | None) -> Access:  # noqa: ARG002
+        """Return access to everything; the salt has told that the token is still the same."""
+        return Access(self, subject="token")
+
+    def salt(self) -> bytes:
+        """Return the token as it is now."""
+        try:
+            return self._read().encode()
+        except ValueError as error:
+            raise UnauthenticatedError from error
 
 
 class KubernetesUsers:
@@ -158,6 +185,16 @@ class KubernetesUsers:
     async def may(self, access: Access, verb: str, namespace: str) -> bool:
         """Ask whether it is allowed."""
         return access.identity is not None and await self._rights.get((access.identity, verb, namespace))
+
+    async def known(self, who: Identity | None) -> Access:
+        """Ask what they see; who it is was asked before."""
+        if who is None:
+            raise UnauthenticatedError
+        return Access(self, who.username, await self._sees(who), None, who)
+
+    def salt(self) -> bytes:
+        """Return nothing: rights are asked for one by one."""
+        return b""
 
     async def _sees(self, who: Identity) -> Sees:
         if await self._rights.get((who, "list", None)):

@@ -7,11 +7,12 @@ from fastapi.responses import FileResponse, Response
 
 from repack_contract.task import Arch
 from repack_dashboard.artifacts import MEDIA_TYPE
+from repack_dashboard.downloads import download
 from repack_dashboard.packages import Companion
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
-from repack_dashboard.users import UserAccess
+from repack_dashboard.tickets import DownloadAccess
 
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 _MEDIA_TYPES = {
@@ -34,10 +35,10 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     async def download_wheel(sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> Response:
         """Return a wheel that some worker has fetched before. The worker checks its hash again."""
         check_worker(services, sender)
-        path = wheels.find(sha256)
-        if path is None:
+        found = await wheels.find(sha256)
+        if found is None:
             raise not_found("wheel with this sha256")
-        return FileResponse(path, media_type=MEDIA_TYPE)
+        return download(services.blobs, found, media_type=MEDIA_TYPE)
 
     @router.put("/wheels/{sha256}", status_code=204, openapi_extra=_BODY)
     async def take_wheel(request: Request, sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> None:
@@ -64,14 +65,15 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
         )
 
     @router.get("/artifacts/{uid}/{filename}/{kind}", response_class=FileResponse, responses=_FILE)
-    async def download_companion(access: UserAccess, uid: str, filename: str, kind: Companion) -> Response:
+    async def download_companion(access: DownloadAccess, uid: str, filename: str, kind: Companion) -> Response:
         """Return the report, the bill of materials or the public key that belongs to a package."""
         services.task(uid, access)
-        path = packages.find_companion(uid, filename, kind)
-        if path is None:
+        found = (await packages.companions(uid, filename)).get(kind)
+        if found is None:
             raise not_found("such file beside this package")
         headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-        return FileResponse(path, media_type=_MEDIA_TYPES[kind], filename=f"{filename}.{kind.value}", headers=headers)
+        name = f"{filename}.{kind.value}"
+        return download(services.blobs, found, media_type=_MEDIA_TYPES[kind], filename=name, headers=headers)
 
     return router
 

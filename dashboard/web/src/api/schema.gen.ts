@@ -84,6 +84,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Allow Download
+         * @description Let this browser download one file by a plain link, so that a cut download can go on (`Range`).
+         *
+         *     The permission comes as a cookie for this address alone. None is set where nobody is asked who they are.
+         */
+        post: operations["allow_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ended And Gone
+         * @description Return the tasks of the last days that ended and were deleted since; those that exist are in the list.
+         */
+        get: operations["ended_and_gone"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ingest/artifacts/{uid}/{attempt}/{target}/{filename}": {
         parameters: {
             query?: never;
@@ -708,20 +750,35 @@ export interface components {
          * @description One finished package.
          */
         Artifact: {
-            /** Name */
+            /**
+             * Name
+             * @description File name.
+             */
             name?: string | null;
-            /** Sha256 */
+            /**
+             * Sha256
+             * @description Of the file; Dify makes it part of the plugin's identity.
+             */
             sha256?: string | null;
             /**
              * Sizebytes
              * Format: int64
+             * @description Of the file.
              */
             sizeBytes?: number | null;
+            /** @description As in spec.targets. */
             target: components["schemas"]["Arch"];
-            /** Uri */
+            /**
+             * Uri
+             * @description Where to download it: a path on the dashboard.
+             */
             uri?: string | null;
+            /** @description The proof that it installs without a network. */
             verification?: components["schemas"]["Verification"] | null;
-            /** Wheels */
+            /**
+             * Wheels
+             * @description How many wheels are inside.
+             */
             wheels?: number | null;
         };
         /**
@@ -729,23 +786,50 @@ export interface components {
          * @description How one attempt ended.
          */
         AttemptRecord: {
-            /** Attempt */
+            /**
+             * Attempt
+             * @description Its number, from 1.
+             */
             attempt?: number | null;
-            /** Class */
+            /**
+             * Class
+             * @description Infra, Network, Resource, User, Artifact or Internal; absent where it did not fail.
+             */
             class?: string | null;
-            /** Completiontime */
+            /**
+             * Completiontime
+             * @description When it ended.
+             */
             completionTime?: string | null;
-            /** Exitcode */
+            /**
+             * Exitcode
+             * @description Of the worker; the table of reasons has them.
+             */
             exitCode?: number | null;
-            /** Job */
+            /**
+             * Job
+             * @description Name of its Job.
+             */
             job?: string | null;
-            /** Message */
+            /**
+             * Message
+             * @description What happened.
+             */
             message?: string | null;
-            /** Pod */
+            /**
+             * Pod
+             * @description Name of its Pod.
+             */
             pod?: string | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description One word of the table of reasons, or Succeeded.
+             */
             reason?: string | null;
-            /** Starttime */
+            /**
+             * Starttime
+             * @description When its worker started.
+             */
             startTime?: string | null;
         };
         /**
@@ -820,26 +904,35 @@ export interface components {
             /**
              * Lasttransitiontime
              * Format: date-time
+             * @description When its status changed last.
              */
             lastTransitionTime: string;
             /**
              * Message
-             * @description of Admitted=False: the position in the queue and why
+             * @description Of Admitted=False: the position in the queue and why.
              */
             message?: string | null;
             /**
              * Observedgeneration
              * Format: int64
+             * @description The metadata.generation that it was judged by.
              */
             observedGeneration?: number | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description One word, as status.reason.
+             */
             reason: string;
             /**
              * Status
+             * @description True, False or Unknown.
              * @enum {string}
              */
             status: "True" | "False" | "Unknown";
-            /** Type */
+            /**
+             * Type
+             * @description Admitted, Succeeded, Complete, Failed, Reconciling, Stalled or ArtifactReady.
+             */
             type: string;
         };
         /**
@@ -863,6 +956,37 @@ export interface components {
          * @enum {string}
          */
         DesiredState: "Active" | "Suspended" | "Cancelled";
+        /**
+         * DownloadWish
+         * @description The address of one file, as a link would have it.
+         */
+        DownloadWish: {
+            /** Path */
+            path: string;
+        };
+        /**
+         * EndedTask
+         * @description What is remembered of a task that ended, also when it was deleted since.
+         */
+        EndedTask: {
+            /**
+             * Completiontime
+             * Format: date-time
+             */
+            completionTime: string;
+            /** Createdat */
+            createdAt?: string | null;
+            /** Namespace */
+            namespace: string;
+            /** @description `Succeeded` or `Failed`. */
+            phase: components["schemas"]["Phase"];
+            /** Reason */
+            reason?: string | null;
+            /** Starttime */
+            startTime?: string | null;
+            /** Uid */
+            uid: string;
+        };
         /**
          * ErrorMessage
          * @description The client's message `id` could not be obeyed.
@@ -925,14 +1049,17 @@ export interface components {
         GitHubSource: {
             /**
              * Asset
-             * @description absent: the release's only .difypkg
+             * @description Absent: the release's only .difypkg.
              */
             asset?: string | null;
-            /** Repo */
+            /**
+             * Repo
+             * @description As `owner/name`.
+             */
             repo: string;
             /**
              * Tag
-             * @description absent: the latest release, looked up when the task runs
+             * @description Absent: the latest release, looked up when the task runs.
              */
             tag?: string | null;
         };
@@ -958,10 +1085,22 @@ export interface components {
          */
         Heartbeat: {
             /**
+             * Apierrors
+             * @description Calls of the last minute that the API server did not answer, or refused for want of rights or capacity.
+             * @default 0
+             */
+            apiErrors: number;
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "heartbeat";
+            /**
+             * Lagseconds
+             * @description Age of the oldest change that the operator has not looked at yet.
+             * @default 0
+             */
+            lagSeconds: number;
             /** Leader */
             leader: boolean;
             /**
@@ -1065,9 +1204,15 @@ export interface components {
          * @description The Job of the current attempt.
          */
         JobReference: {
-            /** Name */
+            /**
+             * Name
+             * @description In the namespace of the task.
+             */
             name?: string | null;
-            /** Uid */
+            /**
+             * Uid
+             * @description Tells it from another Job of the same name.
+             */
             uid?: string | null;
         };
         /**
@@ -1230,13 +1375,19 @@ export interface components {
          * @description A plugin of the Dify Marketplace.
          */
         MarketplaceSource: {
-            /** Author */
+            /**
+             * Author
+             * @description First part of `author/name`.
+             */
             author: string;
-            /** Name */
+            /**
+             * Name
+             * @description Second part of `author/name`.
+             */
             name: string;
             /**
              * Version
-             * @description absent: the latest one, looked up when the task runs
+             * @description Absent: the latest one, looked up when the task runs.
              */
             version?: string | null;
         };
@@ -1360,10 +1511,14 @@ export interface components {
          * @description What the operator's heartbeat told.
          */
         OperatorHealth: {
+            /** Apierrors */
+            apiErrors?: number | null;
             /** Epoch */
             epoch?: number | null;
             /** Instance */
             instance?: string | null;
+            /** Lagseconds */
+            lagSeconds?: number | null;
             /** Lastheardat */
             lastHeardAt?: string | null;
             /** Leader */
@@ -1411,6 +1566,7 @@ export interface components {
         Output: {
             /**
              * Suffix
+             * @description Ends the file name, before `.difypkg`.
              * @default offline
              */
             suffix: string;
@@ -1432,9 +1588,15 @@ export interface components {
          * @description The package index (mirror) to ask in place of the public one.
          */
         PackageIndex: {
-            /** Extraurls */
+            /**
+             * Extraurls
+             * @description Further indexes beside the main one; a package that one of them has is taken from there.
+             */
             extraURLs?: string[] | null;
-            /** Url */
+            /**
+             * Url
+             * @description The main one, in place of the public one; that of the worker's settings when absent.
+             */
             url?: string | null;
         };
         /**
@@ -1466,29 +1628,36 @@ export interface components {
         };
         /**
          * Plan
-         * @description what a dry run found; the log has it package by package.
+         * @description What a dry run found; the log has it package by package.
          */
         Plan: {
             /**
              * Builds
              * Format: int32
-             * @description number of packages without a wheel that must be built
+             * @description Number of packages without a wheel that must be built.
              */
             builds?: number | null;
             /**
              * Downloadbytes
              * Format: int64
+             * @description Of all wheels and source archives, each counted once.
              */
             downloadBytes?: number | null;
             /**
              * Packages
              * Format: int32
-             * @description number of packages, all targets together
+             * @description Number of packages, all targets together.
              */
             packages?: number | null;
-            /** Targets */
+            /**
+             * Targets
+             * @description What it means for each target.
+             */
             targets?: components["schemas"]["PlanTarget"][] | null;
-            /** Warnings */
+            /**
+             * Warnings
+             * @description What the user should know before the real run.
+             */
             warnings?: string[] | null;
         };
         /**
@@ -1496,15 +1665,17 @@ export interface components {
          * @description What a dry run found for one target.
          */
         PlanTarget: {
+            /** @description As in spec.targets. */
             arch: components["schemas"]["Arch"];
             /**
              * Overlimit
-             * @description sizeBytes is above maxPackageBytes
+             * @description SizeBytes is above maxPackageBytes.
              */
             overLimit?: boolean | null;
             /**
              * Sizebytes
              * Format: int64
+             * @description Of the finished package.
              */
             sizeBytes?: number | null;
         };
@@ -1513,13 +1684,25 @@ export interface components {
          * @description What the plugin's manifest says.
          */
         PluginInfo: {
-            /** Author */
+            /**
+             * Author
+             * @description As the manifest has it.
+             */
             author?: string | null;
-            /** Displayname */
+            /**
+             * Displayname
+             * @description As people call it.
+             */
             displayName?: string | null;
-            /** Name */
+            /**
+             * Name
+             * @description As the manifest has it.
+             */
             name?: string | null;
-            /** Version */
+            /**
+             * Version
+             * @description As the manifest has it.
+             */
             version?: string | null;
         };
         /**
@@ -1640,15 +1823,25 @@ export interface components {
         };
         /**
          * ProgressCopy
-         * @description a copy for kubectl users of what the worker told the dashboard; no decision depends on it.
+         * @description A copy for kubectl users of what the worker told the dashboard; no decision depends on it.
          */
         ProgressCopy: {
-            /** Message */
+            /**
+             * Message
+             * @description What the stage is doing.
+             */
             message?: string | null;
-            /** Percent */
+            /**
+             * Percent
+             * @description Of the whole attempt.
+             */
             percent?: number | null;
+            /** @description The stage that runs. */
             step?: components["schemas"]["Stage"] | null;
-            /** Updatedat */
+            /**
+             * Updatedat
+             * @description When it was copied; within a stage that is done a few times a minute at most.
+             */
             updatedAt?: string | null;
         };
         /**
@@ -1730,18 +1923,21 @@ export interface components {
             /**
              * Backoffseconds
              * Format: int32
+             * @description Wait before the first further attempt; it doubles with each.
              * @default 10
              */
             backoffSeconds: number;
             /**
              * Limit
              * Format: int32
+             * @description Most further attempts after the first.
              * @default 2
              */
             limit: number;
             /**
              * Maxbackoffseconds
              * Format: int32
+             * @description Longest such wait.
              * @default 300
              */
             maxBackoffSeconds: number;
@@ -1787,6 +1983,7 @@ export interface components {
         Source: {
             github?: components["schemas"]["GitHubSource"] | null;
             marketplace?: components["schemas"]["MarketplaceSource"] | null;
+            /** @description Which of the four fields below counts. */
             type: components["schemas"]["SourceType"];
             upload?: components["schemas"]["UploadSource"] | null;
             url?: components["schemas"]["UrlSource"] | null;
@@ -1805,41 +2002,52 @@ export interface components {
             /**
              * Activedeadlineseconds
              * Format: int64
+             * @description Longest time that one attempt may take.
              * @default 1800
              */
             activeDeadlineSeconds: number;
-            /** @default Active */
+            /**
+             * @description Suspended holds the task and Active goes on with it; Cancelled is final.
+             * @default Active
+             */
             desiredState: components["schemas"]["DesiredState"];
             /**
              * Dryrun
-             * @description the Job stops after the stage Plan and reports status.plan; the task succeeds without artifacts
+             * @description The Job stops after the stage Plan and reports status.plan; the task succeeds without artifacts.
              * @default false
              */
             dryRun: boolean;
-            /** @default RequirementsOnly */
+            /**
+             * @description RequirementsOnly pins every package in requirements.txt, Dual adds a uv.lock onto the package's own wheels.
+             * @default RequirementsOnly
+             */
             mode: components["schemas"]["Mode"];
             /** @default {} */
             output: components["schemas"]["Output"];
+            /** @description The package index (mirror) to ask in place of the public one. */
             packageIndex?: components["schemas"]["PackageIndex"] | null;
             /**
              * Pendingdeadlineseconds
              * Format: int64
+             * @description Longest time that its Pod may need to start.
              * @default 600
              */
             pendingDeadlineSeconds: number;
             /**
              * Priority
              * Format: int32
+             * @description Which of a namespace's waiting tasks goes first: the highest.
              * @default 0
              */
             priority: number;
             /**
              * Profile
-             * @description name of an operator-side runtime profile (image, resources, nodeSelector, SA); never raw pod fields
+             * @description Name of an operator-side runtime profile (image, resources, nodeSelector, SA); never raw pod fields.
              */
             profile?: string | null;
             /**
              * Python
+             * @description Version of Python that runs the plugin; Dify's daemon has 3.12.
              * @default 3.12
              */
             python: string;
@@ -1851,15 +2059,17 @@ export interface components {
              *     }
              */
             retry: components["schemas"]["RetryPolicy"];
+            /** @description The plugin to repackage. */
             source: components["schemas"]["Source"];
             /**
              * Targets
-             * @description one artifact per entry: linux/amd64, linux/arm64 or universal; one Job per attempt makes and verifies them all
+             * @description One artifact per entry; one Job per attempt makes and verifies them all.
              */
             targets: components["schemas"]["Target"][];
             /**
              * Ttlsecondsafterfinished
              * Format: int32
+             * @description The task is deleted so long after its end; absent: as the operator is set.
              */
             ttlSecondsAfterFinished?: number | null;
         };
@@ -1908,57 +2118,92 @@ export interface components {
          * @description What became of it; written by the operator alone.
          */
         Status: {
-            /** Artifacts */
+            /**
+             * Artifacts
+             * @description The verified packages, one for each target.
+             */
             artifacts?: components["schemas"]["Artifact"][] | null;
             /**
              * Attempt
              * Format: int32
+             * @description Number of the current attempt, from 1.
              */
             attempt?: number | null;
-            /** Attempts */
+            /**
+             * Attempts
+             * @description How the attempts ended.
+             */
             attempts?: components["schemas"]["AttemptRecord"][] | null;
-            /** Completiontime */
+            /**
+             * Completiontime
+             * @description When the task ended.
+             */
             completionTime?: string | null;
-            /** Conditions */
+            /**
+             * Conditions
+             * @description What kubectl wait can wait for.
+             */
             conditions?: components["schemas"]["Condition"][] | null;
-            /** Duration */
+            /**
+             * Duration
+             * @description From start to end, for people.
+             */
             duration?: string | null;
-            /** Expiresat */
+            /**
+             * Expiresat
+             * @description When the task will be deleted.
+             */
             expiresAt?: string | null;
+            /** @description The Job of the current attempt. */
             job?: components["schemas"]["JobReference"] | null;
             /**
              * Message
-             * @description what happened; ends with 'Hint: ...', what to do
+             * @description What happened; ends with 'Hint: ...', what to do.
              */
             message?: string | null;
             /**
              * Observedgeneration
              * Format: int64
+             * @description The metadata.generation that was acted on last.
              */
             observedGeneration?: number | null;
+            /** @description Where the task stands; Succeeded, Failed and Cancelled are final. */
             phase?: components["schemas"]["Phase"] | null;
+            /** @description What a dry run found; the log has it package by package. */
             plan?: components["schemas"]["Plan"] | null;
+            /** @description What the plugin's manifest says. */
             plugin?: components["schemas"]["PluginInfo"] | null;
+            /** @description A copy for kubectl users of what the worker tells the dashboard; no decision depends on it. */
             progress?: components["schemas"]["ProgressCopy"] | null;
-            /** Queuedat */
+            /**
+             * Queuedat
+             * @description When the operator took note of the task.
+             */
             queuedAt?: string | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description One word for why: the table of reasons has those of failures.
+             */
             reason?: string | null;
             /**
              * Sequence
              * Format: int64
+             * @description Counts the steps of this task; it never goes back.
              */
             sequence?: number | null;
-            /** Starttime */
+            /**
+             * Starttime
+             * @description When the first worker started.
+             */
             startTime?: string | null;
         };
         /**
          * StorageReport
-         * @description What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted.
+         * @description What the dashboard keeps, and when it goes. Of tasks the asker may not see nothing is counted.
          */
         StorageReport: {
             /** Freebytes */
-            freeBytes: number;
+            freeBytes?: number | null;
             /** @description Files of deleted tasks and uploads that no task names: they go when `retention_seconds` are over. */
             leaving: components["schemas"]["StoredBytes"];
             logs: components["schemas"]["StoredBytes"];
@@ -1975,8 +2220,11 @@ export interface components {
             retentionSeconds: number;
             /** @description What users uploaded and some task still names. */
             uploads: components["schemas"]["StoredBytes"];
-            /** Volumebytes */
-            volumeBytes: number;
+            /**
+             * Volumebytes
+             * @description None where an object store keeps the files: it has no end.
+             */
+            volumeBytes?: number | null;
         };
         /**
          * StoredArtifact
@@ -2077,6 +2325,7 @@ export interface components {
          * @description One package to make.
          */
         Target: {
+            /** @description linux/amd64, linux/arm64, or `universal`: both in one package. */
             arch: components["schemas"]["Arch"];
         };
         /**
@@ -2475,7 +2724,10 @@ export interface components {
              * @description Checked after the download, when given.
              */
             sha256?: string | null;
-            /** Url */
+            /**
+             * Url
+             * @description Where the .difypkg is; redirects are followed.
+             */
             url: string;
         };
         /**
@@ -2483,13 +2735,22 @@ export interface components {
          * @description The proof that a package installs without a network.
          */
         Verification: {
-            /** Message */
+            /**
+             * Message
+             * @description What was run, and for which generations of the daemon.
+             */
             message?: string | null;
-            /** @description how the offline install was really verified */
+            /** @description How the offline install was really verified. */
             method: components["schemas"]["VerificationMethod"];
-            /** Passed */
+            /**
+             * Passed
+             * @description Always true: what does not pass is not published.
+             */
             passed: boolean;
-            /** Verifiedat */
+            /**
+             * Verifiedat
+             * @description When it passed.
+             */
             verifiedAt?: string | null;
         };
         /**
@@ -2667,6 +2928,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClientConfig"];
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    allow_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ended_and_gone: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedTask"][];
                 };
             };
             /** @description It cannot be done. */

@@ -1,7 +1,7 @@
 """Where plugins come from: each source brings one `.difypkg` into a folder."""
 
 from repack_contract.errors import SpecError
-from repack_contract.task import Source, SourceType
+from repack_contract.source import Source, SourceType
 from repack_worker.settings import Settings
 from repack_worker.sources.base import Fetched, PluginSource
 from repack_worker.sources.github import GitHubSource
