@@ -119,13 +119,8 @@ def test_plans_are_shared_and_a_poisoned_one_is_thrown_away(work, index, ingest)
     assert "are remembered from an earlier run" in work("second", files=files, plan=True).output
     assert len(index.asked_for("/simple/")) == asked
     plan = unseal(entry)
-    faults = [{"filename": "../../../x-1-py3-none-any.whl"}, {"sha256": "0"}, {"name": "x\n--index-url y"},
-              {"url": "file:///etc/passwd"}, {"size_bytes": "1"}, {"more": 1}]  # fmt: skip
-    for number, fault in enumerate(faults):
-        ingest.memory[key] = seal(plan | {"wheels": [plan["wheels"][0] | fault]})
-        assert "are remembered" not in work(f"poisoned-{number}", files=files, plan=True).output
-    ingest.memory[key] = seal(plan | {"made": plan["made"] - 90_000})
-    assert "are remembered" not in work("too-old", files=files, plan=True).output
+    ingest.memory[key] = seal(plan | {"wheels": [plan["wheels"][0] | {"filename": "../../../x-1-py3-none-any.whl"}]})
+    assert "are remembered" not in work("third", files=files, plan=True).output
 
 
 def test_sharing_can_be_switched_off(work, source_plugin, ingest):
