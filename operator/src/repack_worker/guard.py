@@ -62,6 +62,7 @@ class NetworkGuard:
     _server: asyncio.Server | None = None
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     """Other accounts of this machine reach the port too, and are none of its users."""
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _connections: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
@@ -85,8 +86,8 @@ class NetworkGuard:
 
     async def environment(self) -> dict[str, str]:
         """Return the variables by which uv and git use it, and nothing else."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)
+        async with self._starting:  # several programs may be started at once
+            self._server = self._server or await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)
         address = f"http://guard:{self._token}@127.0.0.1:{self.port}"
         settings = list(_GIT.items())
         return {

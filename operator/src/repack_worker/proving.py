@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from repack_worker.archive import Limits
+from repack_worker.confinement import is_possible
 from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.platforms import cpus
@@ -19,6 +20,8 @@ async def prove_targets(work: Work) -> None:
         find_interpreter(work.spec.python, settings=settings), choose_isolation(settings.isolation)
     )
     journal.say(f"Verifying with {interpreter.executable} under {isolation.method.value} ({isolation.proof})")
+    if not is_possible():
+        journal.say("This kernel has no Landlock: what is imported could read what the worker can read", "warning")
     bench = Bench(
         interpreter=interpreter,
         isolation=isolation,
