@@ -42,7 +42,8 @@ def judged(path: Path, *, after: int, accounts: str, but: str, release: str) -> 
     for event in _events(path, after):
         about = event.get("objectRef") or {}
         if about.get("resource") in _BINDINGS and str(about.get("name", "")).startswith(release):
-            is_bound = {"delete": False, "create": True}.get(event["verb"], is_bound)
+            # Helm 4 makes them by server-side apply, which is a patch.
+            is_bound = {"delete": False, "create": True, "patch": True, "update": True}.get(event["verb"], is_bound)
         user = event.get("user", {}).get("username", "")
         if not user.startswith(accounts) or user.startswith(but):
             continue

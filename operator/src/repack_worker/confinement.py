@@ -17,7 +17,8 @@ _READABLE = (
     "/etc/ld.so.conf.d", "/etc/passwd", "/etc/group", "/etc/localtime", "/etc/timezone", "/etc/os-release",
     "/etc/lsb-release", "/etc/debian_version", "/etc/mime.types", "/etc/magic", "/etc/nsswitch.conf", "/etc/hosts",
     "/etc/host.conf", "/etc/resolv.conf", "/etc/services", "/etc/protocols", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-    "/etc/gnutls", "/etc/fonts", "/etc/locale.alias", "/dev/urandom", "/dev/random", "/sys/devices/system/cpu",
+    "/etc/gnutls", "/etc/uv", "/etc/fonts", "/etc/locale.alias", "/dev/urandom", "/dev/random",
+    "/sys/devices/system/cpu",
     "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
     "/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems", "/proc/sys",
 )  # fmt: skip
