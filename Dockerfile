@@ -39,7 +39,7 @@ RUN uv venv --quiet $VIRTUAL_ENV \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE
 COPY --from=wheel /dist /dist
 RUN uv pip install --quiet --no-deps /dist/*.whl \
- && rm -r $SITE/repack_worker $SITE/repack_dashboard $SITE/repack_local $VIRTUAL_ENV/bin/dify-repack \
+ && rm -r $SITE/repack_worker $SITE/repack_dashboard $SITE/repack_local $SITE/repack_objects $VIRTUAL_ENV/bin/dify-repack \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE/repack_* \
  && $VIRTUAL_ENV/bin/python -c "import repack_operator.__main__"
 

@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := dashboard/web
+SERVERS := .servers
 STATIC := dashboard/server/src/repack_dashboard/static
 # What another tool put into the environment must not change what is installed here.
 CLEAN := env -u PIP_FIND_LINKS -u PIP_REQUIRE_VIRTUALENV -u VIRTUAL_ENV -u PYTHONPATH
@@ -38,12 +39,21 @@ $(STATIC)/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
 	@cd $(WEB) && npm run --silent build
 	@touch $@
 
+# Programs that tests talk to, apart from .venv, because what they need is older than what we need.
+$(SERVERS)/.ready: tests/servers.lock $(VENV)/.ready
+	@$(CLEAN) $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SERVERS)
+	@$(CLEAN) $(BIN)/uv pip sync --quiet --python $(SERVERS)/bin/python --require-hashes tests/servers.lock
+	@touch $@
+
+.PHONY: servers
+servers: $(SERVERS)/.ready ## Install the S3 server that tests talk to into .servers
+
 .PHONY: demo
 demo: setup ## Repackage an example plugin without a cluster, and watch it in the browser
 	@$(BIN)/python scripts/demo.py
 
 .PHONY: test
-test: setup ## Run every test: unit, conformance, integration, web, browser
+test: setup servers ## Run every test: unit, conformance, integration, web, browser
 	@cd $(WEB) && npm run --silent test
 	@$(BIN)/python -m pytest
 
@@ -64,13 +74,15 @@ generate: $(VENV)/.ready $(WEB)/node_modules/.ready ## Write the generated files
 lock: $(VENV)/.ready ## Resolve the Python dependencies anew into requirements.lock
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --upgrade pyproject.toml -o requirements.lock
+	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-annotate --no-header tests/servers.in -o tests/servers.lock
 	@$(MAKE) --no-print-directory image-locks
 
 .PHONY: image-locks
 image-locks: $(VENV)/.ready ## Take from requirements.lock what each image installs, into images/*.lock
 	@for part in operator worker dashboard; do \
 	  $(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra $$part --generate-hashes \
-	    --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
+	    $$([ $$part = operator ] || echo "--extra objectstore") --constraint requirements.lock --no-annotate --no-header pyproject.toml -o images/$$part.lock; \
 	done
 	@$(CLEAN) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --constraint images/worker.lock images/build.in -o images/build.lock
@@ -82,8 +94,9 @@ E2E_TAG ?= e2e
 
 .PHONY: e2e-images
 e2e-images: ## Build the images under test and give them to the cluster
-	@$(if $(IMAGE_BUILD),for part in operator worker dashboard; do \
-	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) . --target $$part > /tmp/dify-repack-$$part-image.log 2>&1 \
+	@$(if $(IMAGE_BUILD),for part in operator worker dashboard redis; do \
+	  what=". --target $$part"; test $$part != redis || what="tests/images -f tests/images/redis.Dockerfile"; \
+	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) $$what > /tmp/dify-repack-$$part-image.log 2>&1 \
 	    || { cat /tmp/dify-repack-$$part-image.log >&2; exit 1; }; \
 	done,echo "IMAGE_BUILD is empty: the images dify-repack/*:$(E2E_TAG) must be in the cluster already")
 
@@ -92,6 +105,31 @@ e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cl
 	@test -n "$${KUBECONFIG:-}" || { echo "make e2e needs KUBECONFIG: the path of a cluster's kubeconfig" >&2; exit 1; }
 	@REPACK_CHAOS_IMAGE=$${REPACK_CHAOS_IMAGE:-dify-repack/worker:$(E2E_TAG)} $(BIN)/python -m pytest -m cluster --ignore tests/e2e
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
+
+# Helm 3 from its Go module; like the project's releases it believes in a current Kubernetes when it has no cluster.
+HELM3 := helm.sh/helm/v3
+HELM3_BELIEVES := $(foreach where,pkg/chartutil pkg/lint/rules,-X $(HELM3)/$(where).k8sVersionMajor=1 -X $(HELM3)/$(where).k8sVersionMinor=37)
+
+.PHONY: helm3
+helm3: setup ## Run the chart's tests with Helm 3, built from its Go module (with KUBECONFIG: install with it too)
+	@test -x .local/go/helm || GOBIN="$(CURDIR)/.local/go" nice go install -ldflags "$(HELM3_BELIEVES)" $(HELM3)/cmd/helm@v3.22.0
+	@PATH="$(CURDIR)/.local/go:$$PATH" $(BIN)/python -m pytest tests/chart
+	@test -z "$${KUBECONFIG:-}" || PATH="$(CURDIR)/.local/go:$$PATH" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/test_lifecycle.py
+
+.PHONY: e2e-kinds
+e2e-kinds: setup e2e-images ## Install the chart beside the CRDs of the Prometheus operator and of the Gateway API, from their Go modules
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_kinds.py
+
+# What enforces NetworkPolicies while the tests run; by default kube-router beside the node of ../shared/cluster (needs ipset).
+POLICY_ENFORCER ?= nsenter --target $(shell cat ~/.cache/test-cluster/node.pid 2>/dev/null) --mount --net --uts \
+  $(CURDIR)/.local/go/kube-router --kubeconfig=$(KUBECONFIG) --hostname-override=node1 \
+  --run-firewall=true --run-router=false --run-service-proxy=false --run-loadbalancer=false
+
+.PHONY: e2e-policies
+e2e-policies: setup e2e-images ## Prove the chart's NetworkPolicies, with kube-router from its Go module to enforce them
+	@test -x .local/go/kube-router || GOBIN="$(CURDIR)/.local/go" nice go install github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0
+	@trap '$(POLICY_ENFORCER) --cleanup-config > /dev/null 2>&1' EXIT; \
+	  POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
 
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
@@ -123,9 +161,13 @@ autobahn: setup ## Run Autobahn|Testsuite (needs Python 2.7) against our WebSock
 soak: setup ## A storm of 5,000 clients that come back, ten minutes of churn and faults; writes docs/soak.md
 	@$(BIN)/python bench/soak --write docs/soak.md $(SOAK)
 
+# The file that the API server of KUBECONFIG writes its audit log to (tests/audit-policy.yaml); empty: the embedded API alone.
+AUDIT_LOG ?=
+
 .PHONY: bench-operator
-bench-operator: setup ## Count the operator's calls per task, its CPU and memory, and write docs/operator-bench.md
-	@nice $(BIN)/python bench/operator --write docs/operator-bench.md
+bench-operator: setup ## Count the operator's calls per task, its CPU and memory, into docs/operator-bench.md (AUDIT_LOG=FILE: also on KUBECONFIG)
+	@nice $(BIN)/python bench/operator --write docs/operator-bench.md $(if $(AUDIT_LOG),--kubeconfig "$$KUBECONFIG" \
+	  --audit-log $(AUDIT_LOG) --worker-image dify-repack/worker:$(E2E_TAG))
 
 .PHONY: chaos
 chaos: setup ## Provoke the 17 faults of the design and write docs/faults.md (with KUBECONFIG: also on that cluster)
@@ -149,4 +191,4 @@ screenshots: setup ## Take the screenshots of README and docs
 
 .PHONY: clean
 clean: ## Remove what make made here (tasks and artifacts of the demo too)
-	@rm -rf $(VENV) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(SERVERS) $(WEB)/node_modules $(STATIC) .local .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -35,6 +35,25 @@ MATRIX: dict[str, Values] = {
         },
         "priorityClass": {"create": True},
     },
+    "object-store": {
+        "dashboard": {
+            "replicas": 2,
+            "redis": {"existingSecret": {"name": "redis"}},
+            "persistence": {"enabled": False},
+            "objectStore": {
+                "url": "s3://packages/dify-repack",
+                "endpoint": "https://minio.example.com:9000",
+                "region": "eu-central-1",
+                "existingSecret": "store-keys",
+                "caBundle": {"configMap": "company-ca", "key": "company.pem"},
+            },
+        },
+        "worker": {
+            "wheelStore": {"url": "gs://wheels", "pathStyle": False},
+            "envFromSecrets": ["wheel-store-keys"],
+        },
+        "networkPolicies": {"objectStorePorts": [9000]},
+    },
     "exposed": {
         "dashboard": {
             "auth": {"existingSecret": {"name": "my-token", "key": "page"}},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fakes.object_store import CREDENTIALS, S3Server, an_s3_server
 from kubeapi import Server, real_server
 from requirements import kubeconfig
 
@@ -27,3 +28,18 @@ def real_cluster() -> Iterator[Server]:
     assert path is not None, "a test that asks for the real cluster is only made when KUBECONFIG is given"
     with real_server(path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One S3 server for all tests; each has a bucket of its own."""
+    with an_s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an empty bucket; the credentials for it are in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.make_bucket()

@@ -17,7 +17,7 @@ import yaml
 
 from fakes.index import WheelFile, a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
-from helmchart import CHART
+from helmchart import CHART, ROOT
 from kubeapi import until
 from requirements import require_command
 
@@ -28,9 +28,16 @@ HOME = "dify-repack-e2e"
 """Namespace of the release."""
 TEAM = "dify-repack-e2e-team"
 """Namespace of tasks."""
+LACKING = "lacking-"
+"""How the accounts begin whose rights are taken away on purpose."""
 TAG = os.environ.get("E2E_TAG", "e2e")
 """Tag of the images under test; `make e2e-images` builds them."""
 FILES = f"http://files.{TEAM}.svc"
+HARDENED: Object = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
 
 LEAF = a_wheel("tiny-leaf", "2.0", source="VALUE = 2")
@@ -58,13 +65,19 @@ class _Index:
         return f"{FILES}/packages/{wheel.filename}"
 
 
-def served_files() -> dict[str, bytes]:
-    """Return what the server in the cluster serves, by path: a package index, and plugins."""
-    index: Any = _Index()
+def index_files() -> dict[str, bytes]:
+    """Return a package index, by path."""
     files = {f"packages/{wheel.filename}": wheel.content for wheel in WHEELS}
     for wheel in WHEELS:
         link = f'<a href="../../packages/{wheel.filename}#sha256={wheel.sha256}">{wheel.filename}</a>'
         files[f"simple/{wheel.name}/index.html"] = f"<!DOCTYPE html><html><body>{link}</body></html>".encode()
+    return files
+
+
+def served_files() -> dict[str, bytes]:
+    """Return what the server in the cluster serves, by path: a package index, and plugins."""
+    index: Any = _Index()
+    files = index_files()
     locked = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
     # The author's lock names the SDK and forgets what the SDK itself needs: a wheel will be missing.
     incomplete = locked | {"uv.lock": a_lock(index, SDK)}
@@ -186,42 +199,62 @@ def _merged(one: Object, other: Object) -> Object:
 
 def serve_files(cluster: Cluster) -> None:
     """Run the server of plugins and wheels in the namespace of the tasks; no Pod reaches anything outside."""
-    files = served_files()
+    serve(cluster, "files", served_files())
+
+
+def serve(
+    cluster: Cluster, name: str, files: dict[str, bytes], *, certificate: str = "", login: str = "", port: int = 80
+) -> None:
+    """Serve files in the namespace of the tasks by a Service: with a certificate by TLS, to those who log in."""
+    files = files | {"server.py": (ROOT / "tests/served_in_cluster.py").read_bytes()}
     keys = {path: f"f{number}" for number, path in enumerate(sorted(files))}
     data = {keys[path]: base64.b64encode(content).decode() for path, content in files.items()}
     container = {
         "name": "files",
         "image": f"dify-repack/dashboard:{TAG}",
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "http.server", "8000", "--directory", "/srv"],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "files", "mountPath": "/srv"}],
+        "command": ["python", "/srv/server.py"],
+        "env": [{"name": "LOGIN", "value": login}],
+        "readinessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 1},
+        "securityContext": HARDENED,
+        "volumeMounts": [{"name": "files", "mountPath": "/srv"}, {"name": "tls", "mountPath": "/tls"}],
     }
     items = [{"key": key, "path": path} for path, key in keys.items()]
-    pod = {
+    volumes = [
+        {"name": "files", "configMap": {"name": name, "items": items}},
+        {"name": "tls", "secret": {"secretName": f"{name}-tls", "optional": True}},
+    ]
+    objects: list[Object] = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "binaryData": data},
+        a_pod(name, container, volumes),
+        a_service(name, port=port, target=8000),
+    ]
+    if certificate:
+        metadata = {"name": f"{name}-tls"}
+        objects.append(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"tls.pem": certificate}}
+        )
+    cluster.apply(*reversed(objects))
+    cluster.kubectl("-n", TEAM, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+
+def a_pod(name: str, container: Object, volumes: list[Object]) -> Object:
+    """Return a Pod that Pod Security restricted allows."""
+    spec = {
         "containers": [container],
         "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 0,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-        "volumes": [{"name": "files", "configMap": {"name": "files", "items": items}}],
+        "volumes": volumes,
     }
-    metadata = {"name": "files", "labels": {"app": "files"}}
-    cluster.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "binaryData": data},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "files"},
-            "spec": {"selector": {"app": "files"}, "ports": [{"port": 80, "targetPort": 8000}]},
-        },
-    )
-    cluster.kubectl("-n", TEAM, "wait", "--for=condition=Ready", "pod/files", "--timeout=60s")
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+
+
+def a_service(name: str, *, port: int, target: int) -> Object:
+    """Return the Service in front of that Pod."""
+    spec = {"selector": {"app": name}, "ports": [{"port": port, "targetPort": target}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """What a task costs the API server and the operator: calls, CPU, memory. The call budget is 3, its limit 4.2.
 
 Usage: python bench/operator [--tasks N] [--stored N] [--write FILE]
-       python bench/operator --kubeconfig FILE --audit-log FILE --worker-image IMAGE [--tasks N] [--write FILE]
+       python bench/operator --kubeconfig FILE --audit-log FILE --worker-image IMAGE [--real-tasks N] [--write FILE]
 
-The operator runs as a process of its own. Without a kubeconfig the embedded API answers, and a player in place of the
-Job controller and the kubelet writes what Jobs and Pods would become. With one, real Pods of the given image (any with
-`sh`) write the result of a worker and end; the API server must write an audit log (level Metadata) to a file that can
-be read here, and the CRD must be installed.
+The operator runs as a process of its own. The embedded API answers, and a player in place of the Job controller and the
+kubelet writes what Jobs and Pods would become. With a kubeconfig the calls are also counted on that cluster, where real
+Pods of the given image (any with `sh`) write the result of a worker and end; its API server must write an audit log
+(tests/audit-policy.yaml) to a file that can be read here.
 """
 
 import argparse
@@ -25,10 +25,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from counting import DRIVER, Calls, from_audit_log
-from report import Report, as_markdown
+from report import Report, Run, as_markdown
 
 from embedded import embedded_api
 from fakes.job_controller import Player, a_result, runs
+from kubeapi import real_server
 from operator_process import OperatorProcess
 from repack_kube.access import find_access
 from repack_kube.client import KubeCluster
@@ -38,6 +39,8 @@ from repack_local.api import EmbeddedApi
 NAMESPACE = "default"
 _LABEL = "dify-repack.io/bench"
 _RESULT = json.dumps(a_result("amd64"))
+_FINAL = {"Succeeded", "Failed", "Cancelled"}
+_TOGETHER = 4
 _KEY = ("dify-repack.io", "repackagetasks")
 
 
@@ -47,7 +50,11 @@ class Place:
 
     cluster: KubeCluster
     kubeconfig: Path
+    tasks: int
+    """How many to run to their end."""
     settings: dict[str, str] = field(default_factory=dict)
+    together: int = 0
+    """So many unfinished tasks at one time, where Pods are real and a node has room for few; 0 sets no bound."""
     embedded: EmbeddedApi | None = None
     player: Player | None = None
     audit_log: Path | None = None
@@ -56,6 +63,7 @@ class Place:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=300, help="tasks to run to their end (default: 300)")
+    parser.add_argument("--real-tasks", type=int, default=100, help="tasks to run on a real cluster (default: 100)")
     parser.add_argument("--stored", type=int, default=10_000, help="tasks to keep in memory (default: 10000)")
     parser.add_argument("--kubeconfig", type=Path, help="a real cluster")
     parser.add_argument("--audit-log", type=Path, help="the audit log of its API server")
@@ -72,39 +80,50 @@ def main() -> None:
 
 
 async def measure(arguments: argparse.Namespace) -> Report:
-    report = Report(tasks=arguments.tasks, load=os.getloadavg(), is_real=bool(arguments.kubeconfig))
+    report = Report(load=os.getloadavg())
+    places = [a_cluster, an_embedded_api] if arguments.kubeconfig else [an_embedded_api]
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        async with a_place(arguments) as place:
-            await measure_tasks(place, report, folder, events=False, queued=False)
-            await measure_tasks(place, report, folder, events=True, queued=False)
-            await measure_tasks(place, report, folder, events=False, queued=True)
-            if place.embedded is not None:
-                await measure_memory(place, report, folder, stored=arguments.stored)
+        for a_place in places:
+            folder = Path(name) / a_place.__name__
+            folder.mkdir()
+            async with a_place(arguments) as place:
+                await measure_tasks(place, report, folder, events=False, queued=False)
+                await measure_tasks(place, report, folder, events=True, queued=False)
+                await measure_tasks(place, report, folder, events=False, queued=True)
+                if place.embedded is not None:
+                    await measure_memory(place, report, folder, stored=arguments.stored)
     return report
 
 
 @contextlib.asynccontextmanager
-async def a_place(arguments: argparse.Namespace) -> AsyncIterator[Place]:
+async def an_embedded_api(arguments: argparse.Namespace) -> AsyncIterator[Place]:
+    """Run the embedded API and the player of Jobs and Pods."""
     async with contextlib.AsyncExitStack() as stack:
-        if arguments.kubeconfig:
-            access = await find_access(kubeconfig=arguments.kubeconfig)
-            cluster = await stack.enter_async_context(a_driver(access))
-            command = ["sh", "-c", f"printf %s '{_RESULT}' > /dev/termination-log"]
-            settings = {
-                "WORKER_IMAGE": arguments.worker_image,
-                "WORKER_COMMAND": json.dumps(command),
-                "NAMESPACES": json.dumps([NAMESPACE]),
-            }
-            yield Place(cluster, arguments.kubeconfig, settings, audit_log=arguments.audit_log)
-            return
         api = await stack.enter_async_context(embedded_api())
         access = await find_access(kubeconfig=api.kubeconfig_path)
         cluster = await stack.enter_async_context(a_driver(access))
         player = Player(await stack.enter_async_context(a_driver(access)))
         playing = asyncio.create_task(player.run())
         stack.callback(playing.cancel)
-        yield Place(cluster, api.kubeconfig_path, embedded=api.api, player=player)
+        yield Place(cluster, api.kubeconfig_path, arguments.tasks, embedded=api.api, player=player)
+
+
+@contextlib.asynccontextmanager
+async def a_cluster(arguments: argparse.Namespace) -> AsyncIterator[Place]:
+    """Use the cluster of a kubeconfig, with our CRD in it meanwhile."""
+    command = ["sh", "-c", f"printf %s '{_RESULT}' > /dev/termination-log"]
+    settings = {
+        "WORKER_IMAGE": arguments.worker_image,
+        "WORKER_COMMAND": json.dumps(command),
+        "PROFILES": json.dumps({"default": {"memory": ["64Mi"], "cpu": "20m", "storage": "64Mi"}}),
+        "NAMESPACES": json.dumps([NAMESPACE]),
+    }
+    with real_server(arguments.kubeconfig):
+        async with a_driver(await find_access(kubeconfig=arguments.kubeconfig)) as cluster:
+            yield Place(
+                cluster, arguments.kubeconfig, arguments.real_tasks, settings,
+                together=_TOGETHER, audit_log=arguments.audit_log,
+            )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -117,7 +136,7 @@ async def a_driver(access: object) -> AsyncIterator[KubeCluster]:
 
 async def measure_tasks(place: Place, report: Report, folder: Path, *, events: bool, queued: bool) -> None:
     """Run tasks to their end; with `queued` most of them wait for a slot first."""
-    slots = max(report.tasks // 20, 1) if queued else report.tasks
+    slots = max(place.tasks // 20, 1) if queued else place.tasks
     settings = place.settings | {
         "KUBERNETES_EVENTS": str(events).lower(),
         "MAX_CONCURRENT": str(slots),
@@ -131,24 +150,36 @@ async def measure_tasks(place: Place, report: Report, folder: Path, *, events: b
         if place.embedded is not None:
             place.embedded.on_request = calls.note
         cpu, started = cpu_seconds(operator.process.pid), time.monotonic()
-        for number in range(report.tasks):
+        for number in range(place.tasks):
+            if place.together and not queued:
+                await until_few(place)
             await place.cluster.create(TASKS, a_task(f"bench-{number}"))
-        positions = await until_done(place, report.tasks)
+        steps = await until_done(place, place.tasks)
         seconds, cpu = time.monotonic() - started, cpu_seconds(operator.process.pid) - cpu
         if place.audit_log is not None:
             await asyncio.sleep(2)  # the log is written beside the answers
             calls = from_audit_log(place.audit_log, after=position)
         if place.embedded is not None:
             place.embedded.on_request = lambda _method, _path, _user_agent: None
-        report.add(calls, cpu=cpu, seconds=seconds, events=events, queued=queued, slots=slots, positions=positions)
-        for number in range(report.tasks):
+        run = Run(calls, place.embedded is None, place.tasks, cpu, seconds, events, queued, slots, steps)
+        report.runs.append(run)
+        for number in range(place.tasks):
             await place.cluster.delete(TASKS, f"bench-{number}", namespace=NAMESPACE)
     finally:
         await asyncio.to_thread(operator.terminate)
 
 
+async def until_few(place: Place) -> None:
+    """Wait until there is room for one more unfinished task."""
+    while True:  # ends with the tasks, or with until_done's patience
+        listed = (await place.cluster.list(TASKS, Scope(NAMESPACE, labels=_LABEL))).items
+        if sum(body.get("status", {}).get("phase") not in _FINAL for body in listed) < place.together:
+            return
+        await asyncio.sleep(0.1)
+
+
 async def until_done(place: Place, tasks: int, *, seconds: float = 600) -> int:
-    """Wait for the end of all tasks; return how many patches were no step of a task, by their versions and numbers."""
+    """Wait for the end of all tasks; return the steps that they took together."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         listed = (await place.cluster.list(TASKS, Scope(NAMESPACE, labels=_LABEL))).items

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OPERATOR = "dify-repack"
-"""User-Agent of the operator's calls; its watches are kopf's and show themselves so."""
+"""User-Agent of the operator's calls; its watches are kopf's, with one of their own."""
 DRIVER = "dify-repack-bench"
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "replace", "DELETE": "delete", "GET": "get"}
 
@@ -46,7 +46,12 @@ def from_audit_log(path: Path, *, after: int) -> Calls:
         file.seek(after)
         for line in file:
             event = json.loads(line)
-            if event.get("stage") != "ResponseComplete" or event.get("userAgent") != OPERATOR:
+            agent = event.get("userAgent", "")
+            if event.get("stage") != "ResponseComplete":
+                continue
+            if agent.startswith("kopf/"):
+                calls.made["get by kopf's watches"] += 1
+            if agent != OPERATOR:
                 continue
             what = event.get("objectRef") or {}
             parts = [what.get("resource", ""), *filter(None, [what.get("subresource")])]

@@ -59,6 +59,30 @@ class Pod(Values):
     """Let a drain take one replica at a time; with one replica there is none, because it would block every drain."""
 
 
+class CaBundle(Values):
+    """A private certificate authority."""
+
+    config_map: Name = ""
+    """ConfigMap with the bundle; empty is none."""
+    key: str = "ca.crt"
+    """Key in it."""
+
+
+class Place(Values):
+    """An object store that exists."""
+
+    url: str = ""
+    """`s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`; empty is none."""
+    endpoint: str = ""
+    """Base URL of a store of your own, such as `https://minio.example.com`; the cloud's when empty."""
+    region: str = ""
+    """Region of an S3 bucket."""
+    path_style: bool = True
+    """S3: `endpoint/bucket/key`; false is `bucket.endpoint/key`."""
+    allow_http: bool = False
+    """Let requests go unencrypted."""
+
+
 class ObjectKey(Values):
     """A key of a Secret that exists."""
 

@@ -4,7 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from chartgen.base import KubeList, KubeObject, Name, ObjectKey, Pod, Quantity, RenderMode, Texts, Values
+from chartgen.base import (
+    CaBundle,
+    KubeList,
+    KubeObject,
+    Name,
+    ObjectKey,
+    Place,
+    Pod,
+    Quantity,
+    RenderMode,
+    Texts,
+    Values,
+)
 
 
 class Auth(Values):
@@ -33,6 +45,16 @@ class Persistence(Values):
     """Keep the claim when the release is uninstalled."""
     annotations: Texts = {}
     """Annotations."""
+
+
+class ObjectStore(Place):
+    """An object store in place of the volume."""
+
+    existing_secret: Name = ""
+    """Secret whose keys become environment variables, such as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+    With a cloud's workload identity none is needed: annotate `dashboard.serviceAccount` (Azure: label the Pods too)."""
+    ca_bundle: CaBundle = CaBundle()
+    """ConfigMap with the private authority of the store's certificate."""
 
 
 class Redis(Values):
@@ -100,7 +122,7 @@ class Dashboard(Pod):
     enabled: bool = True
     """Run it; without, tasks have no progress and no place to publish packages, so only dry runs succeed."""
     replicas: int = Field(default=1, ge=0)
-    """How many; more than one needs Redis and a volume that all can mount."""
+    """How many; more than one needs Redis, and an object store or a volume that all can mount."""
     resources: KubeObject = {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "1Gi"}}
     """Requests and limits; about 30 KB for each open page."""
     namespace: Name = ""
@@ -123,6 +145,8 @@ class Dashboard(Pod):
     """Its users."""
     persistence: Persistence = Persistence()
     """Its files."""
+    object_store: ObjectStore = ObjectStore()
+    """Its files, in an object store; set `persistence.enabled` to false then."""
     redis: Redis = Redis()
     """What several replicas share."""
     service: Service = Service()

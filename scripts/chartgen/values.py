@@ -7,7 +7,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from chartgen.base import KubeList, KubeObject, Name, Namespace, ObjectKey, Pod, RenderMode, Texts, Values
+from chartgen.base import (
+    CaBundle,
+    KubeList,
+    KubeObject,
+    Name,
+    Namespace,
+    ObjectKey,
+    Place,
+    Pod,
+    RenderMode,
+    Texts,
+    Values,
+)
 from chartgen.dashboard import Dashboard
 
 
@@ -89,15 +101,6 @@ class Operator(Pod):
     """Least severity that is logged."""
 
 
-class CaBundle(Values):
-    """Certificates of a private authority, for workers."""
-
-    config_map: Name = ""
-    """ConfigMap with the bundle, in the namespaces of the tasks; empty is none."""
-    key: str = "ca.crt"
-    """The key in it."""
-
-
 class Proxy(Values):
     """An HTTP proxy for workers."""
 
@@ -127,8 +130,11 @@ class Worker(Values):
     """Secret, in the namespaces of the tasks, with a netrc file: credentials of package indexes."""
     allowed_private_hosts: list[str] = []
     """Names, addresses and networks that may be private (`REPACK_ALLOWED_PRIVATE_HOSTS`); that of `indexUrl` may."""
+    wheel_store: Place = Place()
+    """An object store whose wheels all workers share, in place of the dashboard's cache; its credentials come from
+    `envFromSecrets`, or from the workload identity of `serviceAccountName`."""
     ca_bundle: CaBundle = CaBundle()
-    """A private certificate authority."""
+    """A private certificate authority; the ConfigMap is in the namespaces of the tasks."""
     proxy: Proxy = Proxy()
     """A proxy."""
     profiles: dict[str, KubeObject] = {"default": {"memory": ["1Gi", "2Gi"], "cpu": "1", "storage": "8Gi"}}
@@ -149,6 +155,8 @@ class NetworkPolicies(Values):
     """Ports of the API server."""
     redis_ports: list[int] = [6379]
     """Ports of Redis."""
+    object_store_ports: list[int] = [443]
+    """Ports of the dashboard's object store, and of what gives it credentials (GKE's metadata server: 80 and 988)."""
     job_namespaces: list[Namespace] = []
     """Namespaces of tasks, beside `namespaces` and that of the release, in which Jobs get a policy."""
     job_ports: list[int] = [80, 443]

@@ -5,6 +5,8 @@ import pytest
 from helmchart import refusal, rendered
 
 SEVERAL = {"replicas": 2}
+STORE = {"url": "s3://bucket/prefix"}
+NO_CLAIM = {"persistence": {"enabled": False}}
 REDIS = {"redis": {"url": "redis://redis:6379/0"}}
 
 
@@ -14,9 +16,21 @@ REDIS = {"redis": {"url": "redis://redis:6379/0"}}
         ({"dashboard": SEVERAL}, "name a Redis in dashboard.redis.url"),
         ({"dashboard": SEVERAL | REDIS}, "access mode ReadWriteOnce is mounted by one node only"),
         ({"dashboard": SEVERAL | REDIS | {"persistence": {"enabled": False}}}, "would have packages of its own"),
+        ({"dashboard": {"objectStore": STORE}}, "files lie in one place"),
+        ({"dashboard": NO_CLAIM | {"objectStore": STORE} | SEVERAL}, "name a Redis in dashboard.redis.url"),
+        ({"dashboard": {"objectStore": {"existingSecret": "keys"}}}, "but not which: set dashboard.objectStore.url"),
+        (
+            {"dashboard": NO_CLAIM | {"objectStore": {"url": "https://x"}}},
+            "is no address of an object store: give s3://bucket/prefix",
+        ),
+        ({"dashboard": NO_CLAIM | {"objectStore": {"url": "s3://key:secret@b"}}}, "without credentials"),
+        ({"dashboard": NO_CLAIM | {"objectStore": STORE | {"endpoint": "http://m"}}}, "would go unencrypted"),
+        ({"worker": {"wheelStore": {"region": "x"}}}, "set worker.wheelStore.url"),
         ({"rbac": {"scope": "namespaces"}}, "list the namespaces whose tasks are served"),
         ({"operator": {"replicas": 2, "leaderElection": {"enabled": False}}}, "all of them would work at once"),
         ({"namespaces": ["a"], "dashboard": {"namespace": "b"}}, "nobody would serve what the page creates there"),
+        ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels sets app.kubernetes.io/name"),
+        ({"operator": {"podLabels": {"helm.sh/chart": "x"}}}, "operator.podLabels sets helm.sh/chart"),
         ({"dashboard": {"ingress": {"enabled": True}}}, "needs dashboard.ingress.host"),
         ({"dashboard": {"httpRoute": {"enabled": True}}}, "needs dashboard.httpRoute.parentRefs"),
         ({"worker": {"profiles": {"default": None, "large": {}}}}, "no profile named default"),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e_cluster import HOME, TEAM, Cluster, install, serve_files, uninstall
-from requirements import kubeconfig
+from audit_log import audit_log, judged
+from e2e_cluster import HOME, LACKING, RELEASE, TEAM, Cluster, install, serve_files, uninstall
+from requirements import REQUIRE_ALL, kubeconfig
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +31,23 @@ def cluster() -> Iterator[Cluster]:
     uninstall(cluster)
     cluster.kubectl("delete", "namespace", HOME, TEAM, "--wait=true", "--timeout=90s")
     cluster.kubectl("delete", "crd", "repackagetasks.dify-repack.io", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_refused(cluster: Cluster) -> Iterator[None]:
+    """Over all tests RBAC refuses no call of our accounts, those apart whose rights are taken away on purpose."""
+    log = audit_log()
+    if log is None:
+        sentence = "E2E_AUDIT_LOG is not set: name the file that the API server writes its audit log to"
+        assert not REQUIRE_ALL, f"{sentence} (tests/audit-policy.yaml), or refused calls go unseen"
+        yield
+        return
+    began = log.stat().st_size
+    yield
+    accounts = f"system:serviceaccount:{HOME}:"
+    calls = judged(log, after=began, accounts=accounts, but=f"{accounts}{LACKING}", release=RELEASE)
+    assert calls.allowed, f"{log} holds no call of our accounts: is it the log of this cluster?"
+    assert calls.refused == {}, "the API server refused calls of operator or dashboard"
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
-from e2e_cluster import HOME, RELEASE, TAG, TEAM, Cluster, Object, install, task, uninstall
+from e2e_cluster import HOME, LACKING, RELEASE, TAG, TEAM, Cluster, Object, install, task, uninstall
 from helmchart import CHART
 from kubeapi import until
 
@@ -44,8 +44,16 @@ def without(rules: list[Object], verb: str, resource: str) -> list[Object]:
 
 @pytest.fixture(scope="module")
 def rights_only(cluster: Cluster) -> Iterator[Cluster]:
-    """The chart's roles and accounts, with nobody at work: the tests run the programs themselves."""
-    install(cluster, {"operator": {"replicas": 0, "leaderElection": {"enabled": True}}, "dashboard": {"replicas": 0}})
+    """The chart's roles and accounts, with nobody at work: the tests run the programs themselves.
+
+    The accounts have names of their own, so that what is refused here on purpose is told from what must not be.
+    """
+    values: Object = {
+        part: {"replicas": 0, "serviceAccount": {"name": f"{LACKING}{part}"}} for part in ("operator", "dashboard")
+    }
+    values["operator"]["leaderElection"] = {"enabled": True}
+    values["dashboard"]["auth"] = {"mode": "kubernetes"}
+    install(cluster, values)
     yield cluster
     uninstall(cluster)
 
@@ -70,7 +78,7 @@ class Program:
     """One of our programs with the rights of its service account."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str, log: Path) -> None:
-        self.process, self._url, self._log = process, url, log
+        self.process, self.url, self._log = process, url, log
 
     @property
     def log(self) -> str:
@@ -80,20 +88,20 @@ class Program:
     def ask(self, path: str = "/readyz") -> tuple[int, str]:
         """Return status and text of an answer; (0, "") while it does not listen."""
         try:
-            answer = httpx.get(self._url + path, trust_env=False, timeout=5)
+            answer = httpx.get(self.url + path, trust_env=False, timeout=5)
         except httpx.HTTPError:
             return 0, ""
         return answer.status_code, answer.text
 
     def post(self, path: str, **arguments: object) -> httpx.Response:
         """Send something."""
-        return httpx.post(self._url + path, trust_env=False, timeout=10, **arguments)  # type: ignore[arg-type]
+        return httpx.post(self.url + path, trust_env=False, timeout=10, **arguments)  # type: ignore[arg-type]
 
 
 @contextmanager
 def run(cluster: Cluster, component: str, tmp_path: Path, **settings: str) -> Iterator[Program]:
     """Run a program outside, as the account that the chart made."""
-    token = cluster.kubectl("-n", HOME, "create", "token", f"{RELEASE}-{component}").strip()
+    token = cluster.kubectl("-n", HOME, "create", "token", f"{LACKING}{component}").strip()
     config = yaml.safe_load(cluster.kubeconfig.read_text("utf-8"))
     config["users"] = [{"name": entry["name"], "user": {"token": token}} for entry in config["users"]]
     kubeconfig = tmp_path / f"{component}.kubeconfig"
@@ -172,28 +180,71 @@ def test_an_operator_that_may_not_touch_the_lease_leads_nothing_and_says_why(
 
 
 @contextmanager
-def dashboard(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
+def dashboard(cluster: Cluster, tmp_path: Path, **more: str) -> Iterator[Program]:
     """Run the dashboard, which asks nobody who they are."""
+    operators = json.dumps([f"system:serviceaccount:{HOME}:{LACKING}operator"])
     settings = {
+        "REPACK_DASHBOARD_INGEST_OPERATORS": operators,
         "REPACK_DASHBOARD_DATA_DIR": str(tmp_path / "data"),
         "REPACK_DASHBOARD_INGEST_AUTH": "kubernetes",
         "REPACK_DASHBOARD_NAMESPACE": TEAM,
+        **more,
     }
     with run(cluster, "dashboard", tmp_path, **settings) as program:
         yield program
 
 
-def test_a_dashboard_that_may_not_list_tasks_is_not_ready_and_says_why(rights_only: Cluster, tmp_path: Path):
+REVIEWS_ROLE = f"clusterrole/{RELEASE}-{HOME}-reviews"
+DASHBOARD_RIGHTS = [(DASHBOARD_ROLE, *right) for right in rights_in("dashboardRules")]
+REVIEWS = [(REVIEWS_ROLE, "create", "tokenreviews"), (REVIEWS_ROLE, "create", "subjectaccessreviews")]
+VITAL = {("list", "repackagetasks"), ("get", "pods"), *((verb, resource) for _, verb, resource in REVIEWS)}
+
+
+@pytest.mark.parametrize(("role", "verb", "resource"), [*DASHBOARD_RIGHTS, *REVIEWS])
+def test_the_dashboard_names_a_right_that_it_lacks_and_is_ready_only_where_it_can_do_its_work(
+    rights_only: Cluster, tmp_path: Path, role: str, verb: str, resource: str
+):
     with (
-        lacking(rights_only, DASHBOARD_ROLE, "list", "repackagetasks"),
-        dashboard(rights_only, tmp_path) as program,
+        lacking(rights_only, role, verb, resource),
+        dashboard(rights_only, tmp_path, REPACK_DASHBOARD_AUTH_MODE="kubernetes") as program,
     ):
-        said = until(lambda: (a := program.ask())[0] == 503 and a[1], what="the complaint")
-        assert "tasks-not-listed" in said
-        until(
-            lambda: "forbidden" in program.log.lower() and "repackagetasks" in program.log, what="the line in the log"
-        )
+        code, said = until(lambda: (a := program.ask())[1] and "may not" in a[1] and a, what="the complaint")
+        assert re.search(rf"the dashboard may not {verb} {resource}", said), said
+        assert code == (503 if (verb, resource) in VITAL else 200)
+        assert ("rights-missing" in said) is ((verb, resource) in VITAL)
+        until(lambda: "the dashboard lacks rights" in program.log, what="the line in the log")
+        assert "service account" in program.log
         assert program.process.poll() is None
+
+
+def test_the_dashboard_is_ready_again_by_itself_when_it_is_given_the_right(rights_only: Cluster, tmp_path: Path):
+    with dashboard(rights_only, tmp_path) as program:
+        with lacking(rights_only, REVIEWS_ROLE, "create", "tokenreviews"):
+            until(lambda: "may not create tokenreviews" in program.ask()[1], what="the complaint")
+        until(lambda: program.ask()[0] == 200, what="the dashboard to be ready again", seconds=30)
+        assert program.process.poll() is None
+
+
+def test_a_dashboard_that_refuses_the_operator_for_want_of_a_right_is_told_everything_afterwards(
+    rights_only: Cluster, tmp_path: Path
+):
+    token = rights_only.kubectl("-n", HOME, "create", "token", f"{LACKING}operator", "--audience=dify-repack-ingest")
+    (tmp_path / "token").write_text(token.strip())
+    with ExitStack() as stack:
+        want = ExitStack()
+        want.enter_context(lacking(rights_only, REVIEWS_ROLE, "create", "tokenreviews"))
+        stack.enter_context(want)
+        page = stack.enter_context(dashboard(rights_only, tmp_path))
+        settings = {
+            "REPACK_OPERATOR_INGEST_URL": page.url,
+            "REPACK_OPERATOR_INGEST_TOKEN_FILE": str(tmp_path / "token"),
+        }
+        operator = stack.enter_context(run(rights_only, "operator", tmp_path, **settings))
+        until(lambda: "the dashboard refused a batch for now" in operator.log, what="the refusal", seconds=40)
+        want.close()
+        # The operator's own words, not the dashboard's list of the tasks: its heartbeat.
+        until(lambda: '"Healthy"' in page.ask("/api/v1/operator")[1], what="the operator to be heard", seconds=60)
+        assert operator.process.poll() is None
 
 
 @pytest.mark.parametrize("verb", ["create", "patch", "delete"])
@@ -209,7 +260,7 @@ def test_a_dashboard_that_may_not_change_tasks_tells_its_user(rights_only: Clust
         answer = {
             "create": lambda: program.post("/api/v1/tasks", json={"spec": task("x")["spec"]}),
             "patch": lambda: program.post(f"/api/v1/tasks/{uid}/cancel"),
-            "delete": lambda: httpx.delete(f"{program._url}/api/v1/tasks/{uid}", trust_env=False),
+            "delete": lambda: httpx.delete(f"{program.url}/api/v1/tasks/{uid}", trust_env=False),
         }[verb]()
         problem = answer.json()
         assert answer.status_code in {403, 502}
@@ -230,7 +281,7 @@ def test_a_dashboard_that_may_not_ask_who_sends_in_says_so_to_the_sender(
     bound = ("--bound-object-kind=Pod", "--bound-object-name=sender", "--audience=dify-repack-ingest")
     token = rights_only.kubectl("-n", TEAM, "create", "token", "default", *bound).strip()
     with lacking(rights_only, role, verb, resource), dashboard(rights_only, tmp_path) as program:
-        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer")
+        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer", seconds=40)
         answer = program.post("/api/v1/ingest/events", headers={"Authorization": f"Bearer {token}"}, json={})
         assert answer.status_code == 403
         assert f'cannot {verb} resource "{resource}"' in answer.json()["detail"]

@@ -57,6 +57,15 @@
 {{- with $worker.netrc }}
 {{- if .name }}{{ $_ := set $env "REPACK_INDEX_NETRC_FILE" (printf "/etc/dify-repack/secrets/%s/%s" .name .key) }}{{ end }}
 {{- end }}
+{{- with $worker.wheelStore }}
+{{- if .url }}
+{{- $_ := set $env "REPACK_WHEEL_STORE_URL" .url }}
+{{- with .endpoint }}{{ $_ := set $env "REPACK_WHEEL_STORE_ENDPOINT" . }}{{ end }}
+{{- with .region }}{{ $_ := set $env "REPACK_WHEEL_STORE_REGION" . }}{{ end }}
+{{- if not .pathStyle }}{{ $_ := set $env "REPACK_WHEEL_STORE_PATH_STYLE" "false" }}{{ end }}
+{{- if .allowHttp }}{{ $_ := set $env "REPACK_WHEEL_STORE_ALLOW_HTTP" "true" }}{{ end }}
+{{- end }}
+{{- end }}
 {{- with $worker.allowedPrivateHosts }}{{ $_ := set $env "REPACK_ALLOWED_PRIVATE_HOSTS" (toJson .) }}{{ end }}
 {{- with $worker.proxy.http }}{{ $_ := set $env "HTTP_PROXY" . }}{{ end }}
 {{- with $worker.proxy.https }}{{ $_ := set $env "HTTPS_PROXY" . }}{{ end }}
@@ -87,6 +96,16 @@
 {{- with .Values.worker.indexUrl }}{{ $_ := set $env "REPACK_DASHBOARD_DEFAULT_PACKAGE_INDEX_URL" . }}{{ end }}
 {{- if eq $values.auth.mode "token" }}
 {{- $_ := set $env "REPACK_DASHBOARD_AUTH_TOKEN_FILE" "/var/run/secrets/dify-repack-users/token" }}
+{{- end }}
+{{- with $values.objectStore }}
+{{- if .url }}
+{{- $_ := set $env "REPACK_DASHBOARD_STORE_URL" .url }}
+{{- with .endpoint }}{{ $_ := set $env "REPACK_DASHBOARD_STORE_ENDPOINT" . }}{{ end }}
+{{- with .region }}{{ $_ := set $env "REPACK_DASHBOARD_STORE_REGION" . }}{{ end }}
+{{- if not .pathStyle }}{{ $_ := set $env "REPACK_DASHBOARD_STORE_PATH_STYLE" "false" }}{{ end }}
+{{- if .allowHttp }}{{ $_ := set $env "REPACK_DASHBOARD_STORE_ALLOW_HTTP" "true" }}{{ end }}
+{{- if .caBundle.configMap }}{{ $_ := set $env "REPACK_DASHBOARD_STORE_CA_FILE" "/etc/dify-repack/store-ca/ca.crt" }}{{ end }}
+{{- end }}
 {{- end }}
 {{- if or $values.redis.url $values.redis.existingSecret.name }}
 {{- $_ := set $env "REPACK_DASHBOARD_REDIS_PREFIX" $values.redis.prefix }}

@@ -80,6 +80,11 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* It has no namespace, so its name says whose it is */}}
+{{- define "dify-repack.priorityClass" -}}
+{{ include "dify-repack.fullname" . }}-{{ .Release.Namespace }}
+{{- end }}
+
 {{/* Where a Pod runs: (dict "root" $ "component" "operator") */}}
 {{- define "dify-repack.placement" -}}
 {{- $values := index .root.Values .component }}
@@ -108,7 +113,7 @@ topologySpreadConstraints:
         {{- include "dify-repack.selector" . | nindent 8 }}
 {{- end }}
 {{- $priority := $values.priorityClassName }}
-{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.fullname" .root }}{{ end }}
+{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.priorityClass" .root }}{{ end }}
 {{- with $priority }}
 priorityClassName: {{ . }}
 {{- end }}
@@ -164,10 +169,28 @@ http://{{ include "dify-repack.fullname" . }}-dashboard.{{ .Release.Namespace }}
 {{- if and $several (not $dashboard.redis.url) (not $dashboard.redis.existingSecret.name) }}
 {{- fail "dashboard.replicas is more than 1, and every replica would number events by itself: name a Redis in dashboard.redis.url or dashboard.redis.existingSecret" }}
 {{- end }}
-{{- if and $several (not $dashboard.persistence.enabled) }}
-{{- fail "dashboard.replicas is more than 1, and every replica would have packages of its own: set dashboard.persistence.enabled, with a volume that all replicas can mount" }}
+{{- $store := $dashboard.objectStore }}
+{{- if and $dashboard.enabled $store.url $dashboard.persistence.enabled }}
+{{- fail "dashboard.objectStore.url and dashboard.persistence.enabled are both set, but files lie in one place: set dashboard.persistence.enabled to false (what lies on the volume is not copied)" }}
 {{- end }}
-{{- if and $several (not $dashboard.persistence.existingClaim) (not (has "ReadWriteMany" $dashboard.persistence.accessModes)) }}
+{{- if and (not $store.url) (or $store.endpoint $store.region $store.existingSecret $store.allowHttp $store.caBundle.configMap) }}
+{{- fail "dashboard.objectStore says how to reach a store, but not which: set dashboard.objectStore.url to s3://bucket/prefix, gs://bucket/prefix or az://container/prefix" }}
+{{- end }}
+{{- range $name, $place := dict "dashboard.objectStore" $store "worker.wheelStore" .Values.worker.wheelStore }}
+{{- if and $place.url (not (regexMatch "^(s3|gs|az)://[^/?#@]+(/[^?#]*)?$" $place.url)) }}
+{{- fail (printf "%s.url is no address of an object store: give s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, without credentials or parameters" $name) }}
+{{- end }}
+{{- if and (hasPrefix "http://" $place.endpoint) (not $place.allowHttp) }}
+{{- fail (printf "%s.endpoint is http://, so that everything would go unencrypted: use https://, or set %s.allowHttp" $name $name) }}
+{{- end }}
+{{- end }}
+{{- if and (not .Values.worker.wheelStore.url) (or .Values.worker.wheelStore.endpoint .Values.worker.wheelStore.region) }}
+{{- fail "worker.wheelStore says how to reach a store, but not which: set worker.wheelStore.url" }}
+{{- end }}
+{{- if and $several (not $store.url) (not $dashboard.persistence.enabled) }}
+{{- fail "dashboard.replicas is more than 1, and every replica would have packages of its own: set dashboard.objectStore.url, or dashboard.persistence.enabled with a volume that all replicas can mount" }}
+{{- end }}
+{{- if and $several (not $store.url) (not $dashboard.persistence.existingClaim) (not (has "ReadWriteMany" $dashboard.persistence.accessModes)) }}
 {{- fail (printf "dashboard.replicas is more than 1, and a volume of access mode %s is mounted by one node only: set dashboard.persistence.accessModes to [ReadWriteMany], with a storage class that has it" (join ", " $dashboard.persistence.accessModes)) }}
 {{- end }}
 {{- if and (eq .Values.rbac.scope "namespaces") (not .Values.namespaces) }}
@@ -178,6 +201,14 @@ http://{{ include "dify-repack.fullname" . }}-dashboard.{{ .Release.Namespace }}
 {{- end }}
 {{- if and .Values.namespaces $dashboard.namespace (not (has $dashboard.namespace .Values.namespaces)) }}
 {{- fail (printf "dashboard.namespace is %s, which is not in namespaces: nobody would serve what the page creates there" $dashboard.namespace) }}
+{{- end }}
+{{- range $where := list "commonLabels" "operator.podLabels" "dashboard.podLabels" }}
+{{- $labels := $.Values }}{{ range splitList "." $where }}{{ $labels = index $labels . }}{{ end }}
+{{- range $label, $_ := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $label }}
+{{- fail (printf "%s sets %s, by which the chart finds its own objects: choose another name" $where $label) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if not (hasKey .Values.worker.profiles "default") }}
 {{- fail "worker.profiles has no profile named default: tasks that name none use it" }}

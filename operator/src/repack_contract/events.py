@@ -69,6 +69,10 @@ class Heartbeat(Model):
     running: int = Field(ge=0)
     slots: int = Field(ge=0)
     watch_age_seconds: float = Field(ge=0)
+    api_errors: int = Field(default=0, ge=0)
+    """Calls of the last minute that the API server did not answer, or refused for want of rights or capacity."""
+    lag_seconds: float = Field(default=0.0, ge=0)
+    """Age of the oldest change that the operator has not looked at yet."""
     queue: list[QueuePlace] = Field(default_factory=list, max_length=MAX_QUEUE_PLACES)
     """The first places of the queue."""
     ts: AwareDatetime

@@ -121,6 +121,8 @@ class OperatorHealth(Model):
     running: int | None = None
     slots: int | None = None
     watch_age_seconds: float | None = None
+    api_errors: int | None = None
+    lag_seconds: float | None = None
 
 
 class Limits(Model):
@@ -211,7 +213,7 @@ class StoredBytes(Model):
 
 
 class StorageReport(Model):
-    """What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted."""
+    """What the dashboard keeps, and when it goes. Of tasks the asker may not see nothing is counted."""
 
     packages: StoredBytes
     """Finished packages of tasks that exist."""
@@ -224,8 +226,9 @@ class StorageReport(Model):
     """Those after which the files of deleted tasks go."""
     max_upload_bytes: int
     max_artifact_bytes: int
-    volume_bytes: int
-    free_bytes: int
+    volume_bytes: int | None = None
+    """None where an object store keeps the files: it has no end."""
+    free_bytes: int | None = None
 
 
 class EndedTask(Model):

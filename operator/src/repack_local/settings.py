@@ -10,14 +10,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from repack_worker.settings import passed_on_environment
 
 _OF_THE_USER = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+_OF_CLOUDS = ("AWS_", "GOOGLE_", "AZURE_")
+"""Who we are at an object store, which dashboard and workers may be told to use."""
 _OF_THE_PROGRAMS = ("REPACK_DASHBOARD_", "REPACK_OPERATOR_", "WS_")
+_INHERITED = (*_OF_THE_PROGRAMS, *_OF_CLOUDS)
 _OF_OTHERS = (*_OF_THE_PROGRAMS, "REPACK_LOCAL_")
 
 
 def inherited_environment() -> dict[str, str]:
-    """Return what our programs get of the user's environment: the ordinary, certificates, proxies, their settings."""
-    own = {name: value for name, value in os.environ.items() if name in _OF_THE_USER}  # noqa: TID251 - settings module
-    settings = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_PROGRAMS)}  # noqa: TID251
+    """Return what our programs get of the user's environment: the ordinary, certificates, proxies, settings, keys."""
+    given = os.environ.items()  # noqa: TID251 - settings module
+    own = {name: value for name, value in given if name in _OF_THE_USER}
+    settings = {name: value for name, value in given if name.startswith(_INHERITED)}
     return {**own, **passed_on_environment(), **settings}
 
 

@@ -3,10 +3,18 @@
 from datetime import datetime, timedelta
 
 from repack_contract.naming import LABEL_ATTEMPT, LABEL_TASK_UID, job_name
-from repack_contract.reasons import Reason
+from repack_contract.reasons import REASONS, Reason
 from repack_contract.task import RepackageTask
 from repack_kube.client import Cluster
-from repack_kube.errors import ConflictError, ExistsError, ForbiddenError, InvalidError, KubeError, NotFoundError
+from repack_kube.errors import (
+    ConflictError,
+    ExistsError,
+    ForbiddenError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    QuotaError,
+)
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Scope
 from repack_operator.job import job_manifest
 from repack_operator.observed import Observed
@@ -17,6 +25,8 @@ from repack_operator.situation import ApiAction, CreateJob, DeleteJob, DeleteTas
 _FIRST_REFUSAL = timedelta(seconds=5)
 _LONGEST_REFUSAL = timedelta(seconds=120)
 _STALE_NAME = timedelta(seconds=2)
+RBAC_SAYS = "cannot create resource"
+"""Part of what the API server says where a right is missing (its handlers' words for Forbidden)."""
 
 
 class Performer:
@@ -57,7 +67,7 @@ class Performer:
             self._refusals[uid] = count + 1
             patience = min(_FIRST_REFUSAL * 2 ** min(count, 10), _LONGEST_REFUSAL)
             message = f"The API server refused the Job: {error.message}"
-            return Refusal(Reason.QUOTA_EXCEEDED.value, message, retry_at=now + patience)
+            return Refusal(Reason.QUOTA_EXCEEDED.value, message, retry_at=now + patience, hint=_remedy(error))
         self._refusals.pop(uid, None)
         return None
 
@@ -140,6 +150,17 @@ class Performer:
         except NotFoundError:
             return None
         return found if found["metadata"]["uid"] == metadata.uid else None
+
+
+def _remedy(error: KubeError) -> str:
+    """Say what to do about a Job that was refused."""
+    if isinstance(error, QuotaError):
+        return REASONS[Reason.QUOTA_EXCEEDED].hint
+    if isinstance(error, ForbiddenError) and RBAC_SAYS in error.message:
+        return "Give the operator's service account the right to create Jobs; the chart's roles have it."
+    if "admission" in error.message.lower() or isinstance(error, ForbiddenError):
+        return "Change that rule, or the profile, so that the worker's Job is allowed; the task goes on by itself."
+    return "Correct the profile in the operator's settings: the Job that it makes is not valid."
 
 
 def is_permanent(error: KubeError) -> bool:

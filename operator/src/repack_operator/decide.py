@@ -269,7 +269,7 @@ def _next_attempt(seen: Situation) -> Decision:
     if seen.lingering:
         return _wait(seen, Phase.PENDING, "Waiting", "Something of an earlier attempt is still being ended.")
     if refusal is not None and seen.now < refusal.retry_at:
-        held = _wait(seen, Phase.QUEUED, refusal.reason, sentence(refusal.message))
+        held = _wait(seen, Phase.QUEUED, refusal.reason, sentence(refusal.message, hint=refusal.hint))
         unwritten = held.status is None and task.phase is None
         return Decision(status=held.status, wake_at=held.wake_at if unwritten else refusal.retry_at)
     if not seen.slot.free:

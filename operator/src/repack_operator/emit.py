@@ -119,6 +119,8 @@ class Pulse:
     running: int
     slots: int
     watch_age_seconds: float
+    api_errors: int = 0
+    lag_seconds: float = 0.0
     queue: Sequence[QueuePlace] = ()
 
 

@@ -174,10 +174,28 @@ def _environment(task: RepackageTask, settings: Settings, *, attempt: int) -> di
     return environment
 
 
+_STORAGE_REQUEST = "1Gi"
+"""What the scheduler looks for; a profile with less storage than that asks for all of its own."""
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def _bytes(quantity: str) -> float:
+    """Return a quantity of storage in bytes (kubernetes.io: resource units); infinite where it is written otherwise."""
+    number = quantity.rstrip("kMGTi")
+    try:
+        return float(number) * _UNITS[quantity[len(number) :]]
+    except (ValueError, KeyError):
+        return float("inf")  # the API server judges it
+
+
 def _resources(profile: Profile, *, memory_step: int) -> dict[str, dict[str, str]]:
     memory = profile.memory[min(memory_step, len(profile.memory) - 1)]
     return {
-        "requests": {"cpu": profile.cpu, "memory": memory, "ephemeral-storage": "1Gi"},
+        "requests": {
+            "cpu": profile.cpu,
+            "memory": memory,
+            "ephemeral-storage": min(profile.storage, _STORAGE_REQUEST, key=_bytes),
+        },
         "limits": {"memory": memory, "ephemeral-storage": profile.storage},
     }
 

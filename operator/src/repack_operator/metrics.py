@@ -1,6 +1,8 @@
 """What the operator counts, named in one place (operator.md 6.7). Labels are bounded: no task names, no uids."""
 
+from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -8,6 +10,10 @@ from repack_contract.phases import Phase
 from repack_kube.transport import CallMade
 
 _DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+_ERRORS = frozenset({0, 401, 403, 429})
+"""No answer, and what is refused whoever asks; 404, 409 and 410 are answers like any other."""
+_RECENT_SECONDS = 60.0
+_MOST_ERRORS = 1000
 
 
 class Metrics:
@@ -16,6 +22,7 @@ class Metrics:
     def __init__(self, *, version: str) -> None:
         self.registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
+        self._api_errors: deque[float] = deque(maxlen=_MOST_ERRORS)
         self.transitions = self._counter("task_transitions", "Steps of tasks.", "from", "to", "reason")
         self.durations = self._histogram("task_duration_seconds", "From start to end of tasks.", "outcome")
         self.waits = self._histogram("queue_wait_seconds", "From creation to the first start of tasks.")
@@ -75,8 +82,15 @@ class Metrics:
         """Count a call to the API server."""
         self.api_requests.labels(call.verb, call.resource, str(call.code)).inc()
         self.api_throttled.inc(call.throttled_seconds)
+        if call.code in _ERRORS or call.code >= 500:
+            self._api_errors.append(monotonic())
         if call.verb != "watch":
             self.api_seconds.labels(call.verb).observe(call.seconds)
+
+    @property
+    def recent_api_errors(self) -> int:
+        """Return how many calls of the last minute were not answered, or refused for want of rights or capacity."""
+        return sum(at > monotonic() - _RECENT_SECONDS for at in self._api_errors)
 
     def text(self) -> bytes:
         """Return all series in Prometheus' text format."""

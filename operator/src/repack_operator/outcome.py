@@ -157,4 +157,6 @@ def of_waiting(pod: PodSeen | None, job: JobSeen, *, seconds: int) -> Outcome:
     reason = (pod.waiting if pod else None) or Reason.POD_NEVER_STARTED
     why = (pod.waiting_message if pod else "") or job.failure_message
     message = f"{REASONS[reason].meaning[:-1]} ({seconds} s)."
+    if pod is None and not why:
+        why = f"No Pod was made: `kubectl describe job {job.name}` says why, such as a quota of Pods, cpu or memory."
     return failure(reason, f"{message} {why}".strip())

@@ -19,7 +19,7 @@ from repack_contract.task import DesiredState, ProgressCopy, RepackageTask, Stat
 from repack_kube.client import Cluster
 from repack_kube.errors import ForbiddenError, KubeError, UnavailableError
 from repack_kube.resources import JOBS, TASKS, Object, Resource, uid_of
-from repack_operator.actions import Performer, is_permanent
+from repack_operator.actions import RBAC_SAYS, Performer, is_permanent
 from repack_operator.decide import decide, unreadable
 from repack_operator.emit import Outbox
 from repack_operator.forecast import Forecast
@@ -57,10 +57,6 @@ _PLACEHOLDER_SPEC: Object = {
 def utc_now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
-
-
-_RBAC_SAYS = "cannot create resource"
-"""Part of what the API server says where a right is missing (its handlers' words for Forbidden)."""
 
 
 class Reconciler:
@@ -277,7 +273,7 @@ class Reconciler:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
-            if _RBAC_SAYS in refusal.message:  # no quota and no rule of admission, which only the task can tell of
+            if RBAC_SAYS in refusal.message:  # no quota and no rule of admission, which only the task can tell of
                 self.on_refusal()
 
     def _settle(self, uid: str) -> None:

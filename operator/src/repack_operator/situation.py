@@ -87,6 +87,7 @@ class Refusal:
     reason: str
     message: str
     retry_at: datetime
+    hint: str = ""
     final: bool = False
     """Asking again does not help: the name is taken by somebody else's Job."""
 

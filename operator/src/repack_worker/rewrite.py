@@ -22,6 +22,8 @@ WHEELS = "wheels"
 DROPPED = frozenset({"pyproject.toml", "uv.lock", "uv.toml", ".python-version", VERIFICATION_FILE, REQUIREMENTS})
 """What would decide the installation in place of our requirements.txt, and the signature's category, now void."""
 IGNORE_FILES = (".difyignore", ".gitignore")
+_LONGEST_IGNORE_FILE = 1 << 20
+"""A longer one is none, and stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def wheels_of(plans: Sequence[Plan]) -> tuple[Wheel, ...]:
     return tuple(unique[name] for name in sorted(unique))
 
 
-def kept_bytes(plugin: Plugin) -> int:
+def kept_bytes(plugin: Plugin, arch: Arch) -> int:
     """Return the size of what stays of the plugin, unpacked: with the wheels it is the size of the package."""
-    return sum((plugin.folder / name).stat().st_size for name in plugin.names if not _is_dropped(name))
+    return sum(_kept(plugin, name, arch).size for name in plugin.names if not _is_dropped(name))
 
 
 def _is_dropped(name: str) -> bool:
@@ -102,7 +104,7 @@ def _is_dropped(name: str) -> bool:
 
 def _kept(plugin: Plugin, name: str, arch: Arch) -> Member:
     path = plugin.folder / name
-    if name in IGNORE_FILES:
+    if name in IGNORE_FILES and path.stat().st_size <= _LONGEST_IGNORE_FILE:
         return Member(name, without_wheels_rule(path.read_bytes()))
     if name == MANIFEST:
         return Member(name, narrowed(path.read_text("utf-8"), arch).encode())

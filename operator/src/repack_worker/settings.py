@@ -13,11 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import VerificationMethod
+from repack_objects.location import Location
 from repack_worker.addresses import AddressPolicy, Entry
 
+TERMINATION_LOG = Path("/dev/termination-log")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _PASSED_ON = (
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    *_CERTIFICATES, "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy",
+    "no_proxy",
 )  # fmt: skip
 """What child processes that may use a network get of our environment on purpose: certificates and proxies."""
 
@@ -26,6 +29,12 @@ def passed_on_environment() -> dict[str, str]:
     """Return the certificates and proxies of our own environment."""
     environment = os.environ  # noqa: TID251 - this is the settings module
     return {name: environment[name] for name in _PASSED_ON if name in environment}
+
+
+def certificates_environment() -> dict[str, str]:
+    """Return the certificates of our own environment; git knows them by a name of its own."""
+    found = {name: value for name, value in passed_on_environment().items() if name in _CERTIFICATES}
+    return found | ({"GIT_SSL_CAINFO": found["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in found else {})
 
 
 def proxy_for(url: str) -> str | None:
@@ -53,9 +62,12 @@ def load_settings() -> "Settings":
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        variable = f"REPACK_{'_'.join(str(part) for part in first['loc'])}".upper()
+        told, _, sentence = str(first["msg"]).removeprefix("Value error, ").rpartition(": ")
+        # What concerns several settings names the one at fault itself.
+        variable = f"REPACK_{'_'.join(str(part) for part in first['loc'])}".upper() if first["loc"] else told
+        what = str(first["msg"]) if first["loc"] else sentence
         raise RepackError(
-            Reason.INTERNAL, f"The setting {variable} is wrong: {first['msg']}.", hint=f"Correct {variable}."
+            Reason.INTERNAL, f"The setting {variable} is wrong: {what}.", hint=f"Correct {variable}."
         ) from error
 
 
@@ -83,7 +95,7 @@ class Settings(BaseSettings):
     """Where everything temporary lies; each attempt makes a folder of its own there and removes it."""
     cache_dir: Path | None = None
     """Wheels and index answers kept between tasks; `cache` in the working directory when absent."""
-    termination_log: Path = Path("/dev/termination-log")
+    termination_log: Path = TERMINATION_LOG
     """Where the result is written for the kubelet."""
 
     python: Path | None = None
@@ -146,8 +158,23 @@ class Settings(BaseSettings):
     """Size of the wheel cache; above it what was not used for longest is thrown out."""
     cache_max_age_days: float = Field(default=90.0, gt=0)
     """A wheel that was not used for so long is thrown out."""
+    wheel_store_url: str | None = None
+    """An object store whose wheels several machines share (`s3://bucket/prefix`, `gs://…`, `az://…`), asked before the
+    package index and in place of the dashboard's cache. Credentials come from the environment or the cloud itself."""
+    wheel_store_endpoint: str | None = None
+    """Base URL of an object store of one's own; the cloud's when absent."""
+    wheel_store_region: str | None = None
+    """Region of an S3 bucket; `AWS_REGION` when absent."""
+    wheel_store_path_style: bool = True
+    """S3: ask for `endpoint/bucket/key`; false asks for `bucket.endpoint/key`."""
+    wheel_store_allow_http: bool = False
+    """Let requests to that object store go unencrypted."""
+    wheel_store_ca_file: Path | None = None
+    """PEM file with the private authority of that object store's certificate; `SSL_CERT_FILE` when absent."""
     shared_cache: bool = True
     """Use the dashboard's wheel cache, where there is a dashboard."""
+    shared_results: bool = True
+    """Share plans and built wheels too, with the workers of the same namespace; they trust each other then."""
 
     connections: int = Field(default=12, ge=1, le=64)
     """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""
@@ -182,6 +209,26 @@ class Settings(BaseSettings):
         self.work_dir = self.work_dir.absolute()
         self.cache_dir = (self.cache_dir or self.work_dir / "cache").expanduser().absolute()
         return self
+
+    @model_validator(mode="after")
+    def _of_a_store(self) -> Self:
+        _ = self.wheel_store
+        return self
+
+    @property
+    def wheel_store(self) -> Location | None:
+        """Where wheels are shared by a bucket; raises a ValueError that names the variable when that cannot be one."""
+        if not self.wheel_store_url:
+            return None
+        return Location.read(
+            "REPACK_WHEEL_STORE_",
+            url=self.wheel_store_url,
+            endpoint=self.wheel_store_endpoint,
+            region=self.wheel_store_region,
+            path_style=self.wheel_store_path_style,
+            allow_http=self.wheel_store_allow_http,
+            ca_file=self.wheel_store_ca_file or passed_on_environment().get("SSL_CERT_FILE"),
+        )
 
     @property
     def addresses(self) -> AddressPolicy:

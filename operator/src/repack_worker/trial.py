@@ -1,6 +1,5 @@
 """One installation of a package as one generation of the daemon does it, and the look at what came out."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from packaging.version import Version
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.confinement import confined
 from repack_worker.daemons import Daemon
 from repack_worker.elf import machine_of
 from repack_worker.interpreters import Interpreter
@@ -22,11 +22,13 @@ from repack_worker.platforms import Platform
 from repack_worker.plugin import Plugin
 from repack_worker.processes import Finished, ProcessTimeoutError, run
 from repack_worker.requirement_lines import REQUIREMENTS
-from repack_worker.threads import in_thread
+from repack_worker.threads import in_thread, together
 from repack_worker.uv_output import sentence
 
 _IMPORTS = """
-import importlib, importlib.metadata, json, sys
+import sys
+sys.path.pop(0)  # the plugin's own folder: a module of its would stand for a dependency of that name
+import importlib, importlib.metadata, json, os
 failed = {}
 def attempt(name):
     try:
@@ -37,7 +39,8 @@ names = [name for name in importlib.metadata.packages_distributions() if name.is
 names.sort(key=lambda name: (name != "dify_plugin", name))
 for name in names[: int(sys.argv[1]) or None]:
     attempt(name)
-print("\\n" + json.dumps({"names": names, "failed": failed}))
+print("\\n" + json.dumps({"names": names, "failed": failed}), flush=True)
+os._exit(0)  # threads that a module started, and what it does at the end, are not waited for
 """
 _SDK = "dify_plugin"
 _SUMMARIES = ("Using CPython", "Resolved ", "Prepared ", "Installed ", "Checked ", "All installed packages",
@@ -80,11 +83,15 @@ class Trial:
         self._venv = plugin.folder / ".venv"
         home = plugin.folder.parent.parent
         self._cache = plugin.folder / ".uv-cache" if daemon.own_cache else home / "empty-uv-cache"
-        self._home = home
+        self._home, self._temporary = home, home / "tmp"
 
     async def install(self) -> dict[str, str]:
         """Run the daemon's commands; return name → version of what is installed, which is what is pinned."""
-        home = {"PATH": self._path, "HOME": str(self._home), "UV_PYTHON_DOWNLOADS": "never"}
+        await in_thread(self._temporary.mkdir, exist_ok=True)
+        home = {
+            "PATH": self._path, "HOME": str(self._home), "UV_PYTHON_DOWNLOADS": "never",
+            "TMPDIR": str(self._temporary),
+        }  # fmt: skip
         venv = self._daemon.venv_command(self._uv, self._at.interpreter.version)
         await self._run(venv, env=home, doing="making the environment")
         command = self.command()
@@ -105,18 +112,21 @@ class Trial:
             self._fail("the package has neither requirements.txt nor pyproject.toml")
         return command
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         """Run `uv pip check`: every requirement of what is installed is met."""
         platform = ["--python-platform", self._foreign.uv_name] if self._foreign else []
         command: list[str | Path] = [self._tools, "pip", "check", *platform]
         await self._run(command, env=self._environment(), doing="checking what was installed")
+        return "checked"
 
     async def imports(self, installed: Mapping[str, str], *, all_modules: bool) -> str:
         """Import the modules, the SDK first or alone; raise when the SDK fails, for then no plugin starts."""
         command: list[str | Path] = [self._venv / "bin" / "python", "-c", _IMPORTS, "0" if all_modules else "1"]
         finished = await self._run(command, env=self._environment(), doing="importing")
-        answer = json.loads(finished.lines[-1])
-        names, failed = answer["names"], answer["failed"]
+        answer = _answer(finished.lines)
+        if answer is None:
+            self._fail(f"importing ended without a word: {sentence(finished.lines)}")
+        names, failed = answer
         for name, error in failed.items():
             self._at.say(f"import {name} fails: {error}")
         if _SDK in failed:
@@ -136,8 +146,11 @@ class Trial:
         return len(machines)
 
     def _environment(self) -> dict[str, str]:
-        """Return what the daemon's uv gets, and nothing else."""
-        return {"VIRTUAL_ENV": str(self._venv), "PATH": self._path, "UV_CACHE_DIR": str(self._cache)}
+        """Return what the daemon's uv gets, and nothing else but a place for temporary files."""
+        return {
+            "VIRTUAL_ENV": str(self._venv), "PATH": self._path, "UV_CACHE_DIR": str(self._cache),
+            "TMPDIR": str(self._temporary),
+        }  # fmt: skip
 
     async def _run(self, command: Sequence[str | Path], *, env: Mapping[str, str], doing: str) -> Finished:
         isolation, folder = self._at.isolation, self._plugin.folder
@@ -146,7 +159,7 @@ class Trial:
         self._at.doing(f"{doing} ({self._daemon.label}, {isolation.method.value})")
         try:
             finished = await run(
-                isolation.wrap(command),
+                isolation.wrap(self._confined(command)),
                 env={**isolation.environment, **env},
                 cwd=folder,
                 timeout_seconds=self._at.timeout_seconds,
@@ -154,11 +167,19 @@ class Trial:
             )
         except ProcessTimeoutError as error:
             raise RepackError(
-                Reason.VERIFICATION_FAILED, f"Verifying {self._plugin.name}, {doing} took too long: {error}."
+                Reason.VERIFICATION_FAILED,
+                f"Verifying {self._plugin.name}, {doing} took too long: {error}.",
+                hint="Give the worker more CPU, or raise REPACK_VERIFY_TIMEOUT_SECONDS; Dify's daemon itself waits no "
+                "longer than 10 minutes for an installation.",
             ) from error
         if finished.code != 0:
             self._fail(f"{doing} ended with exit code {finished.code}: {sentence(finished.lines)}")
         return finished
+
+    def _confined(self, command: Sequence[str | Path]) -> list[str | Path]:
+        """Return the command line under which code of the package sees no file of ours, where the kernel can."""
+        programs = [program for program in (self._uv, self._tools) if program]
+        return confined(command, interpreter=self._at.interpreter, write=[self._home], read=programs)
 
     def _pass_on(self, line: str) -> None:
         """Put the installer's own summary into the log; its debug lines are read only when something fails."""
@@ -190,8 +211,20 @@ class Trial:
 
 async def examine(trial: Trial, installed: Mapping[str, str]) -> str:
     """Check the requirements and import every module; return what imports."""
-    _, imported = await asyncio.gather(trial.check(), trial.imports(installed, all_modules=True))
-    return imported
+    checked, imported = await together([trial.check(), trial.imports(installed, all_modules=True)])
+    return imported or checked
+
+
+def _answer(lines: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
+    """Return the names that were imported and what failed; None where a module ended the process before."""
+    for line in reversed(lines):
+        if line.startswith('{"names": '):
+            try:
+                said = json.loads(line)
+                return list(map(str, said["names"])), {str(name): str(error) for name, error in said["failed"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                continue
+    return None
 
 
 def _same(installed: str | None, pinned: str) -> bool:

@@ -19,6 +19,7 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.index_access import IndexAccess
+from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import SourceDist, Wheel
 from repack_worker.shared_cache import SharedCache
 from repack_worker.simple_index import files_of
@@ -90,7 +91,9 @@ class IndexOrigin:
 class WheelCache:
     """`<folder>/<sha256>/<filename>`, filled from a shared cache where there is one, else from the origin."""
 
-    def __init__(self, folder: Path, *, fetcher: Fetcher, connections: int, shared: SharedCache | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: SharedCache | ObjectWheels | None = None
+    ) -> None:
         self._folder, self._fetcher, self._shared = folder, fetcher, shared
         self._slots = asyncio.Semaphore(connections)
 
@@ -125,7 +128,9 @@ class WheelCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             # A name of our own: two workers may write the same entry, and the last rename wins with equal bytes.
             arriving = path.with_name(f".{uuid.uuid4().hex[:8]}-{file.filename}")
-            shared = self._shared is not None and await self._shared.get(file.sha256, arriving)
+            shared = self._shared is not None and await self._shared.get(
+                file.sha256, arriving, limit=file.size_bytes or _LARGEST_FILE
+            )
             if shared:
                 on_bytes(arriving.stat().st_size)
             else:

@@ -11,7 +11,9 @@ from repack_contract.phases import Stage
 from repack_contract.reasons import FailureClass, Reason
 from repack_contract.task import Arch, Artifact, PackageIndex, Spec
 from repack_worker.fetch import Fetcher
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
+from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import Plan, SourceDist, Wheel
 from repack_worker.plugin import Plugin
 from repack_worker.report import Journal
@@ -74,11 +76,15 @@ class Work:
     store: ArtifactStore
     journal: Journal
     fetcher: Fetcher
+    guard: NetworkGuard
+    """By which uv and git get to the network."""
     folder: Path
     """Its own, empty at the start, removed at the end."""
     targets: list[TargetWork] = field(default_factory=list)
     shared: SharedCache | None = None
     """The dashboard's wheel cache, where there is a dashboard."""
+    bucket: ObjectWheels | None = None
+    """A bucket of wheels, asked in its place where one is set."""
     sources: dict[SourceDist, Path] = field(default_factory=dict)
     """The source archives that Download brought."""
     fetched: Fetched | None = None

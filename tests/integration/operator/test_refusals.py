@@ -30,17 +30,26 @@ class Refusing:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "words", "remedy"),
     [
-        (QuotaError("exceeded quota: jobs", status=403), "exceeded quota: jobs"),
-        (ForbiddenError("jobs.batch is forbidden", status=403), "jobs.batch is forbidden"),
-        (InvalidError("admission webhook denied the request: no", status=422), "admission webhook denied"),
+        (QuotaError("exceeded quota: jobs", status=403), "exceeded quota: jobs", "Raise the namespace's quota"),
+        (
+            ForbiddenError('jobs.batch is forbidden: User "x" cannot create resource "jobs"', status=403),
+            "jobs.batch is forbidden",
+            "Give the operator's service account the right to create Jobs",
+        ),
+        (
+            InvalidError("admission webhook denied the request: no", status=422),
+            "admission webhook denied",
+            "Change that rule, or the profile",
+        ),
+        (InvalidError("Job is invalid: resources.requests", status=422), "Job is invalid", "Correct the profile"),
     ],
-    ids=["quota", "rights", "webhook"],
+    ids=["quota", "rights", "webhook", "invalid"],
 )
 @pytest.mark.fault(12, "creating Jobs is refused")
 async def test_a_refused_job_keeps_the_task_queued_with_its_reason_and_without_a_hot_loop(
-    bench: Bench, error: KubeError, words: str
+    bench: Bench, error: KubeError, words: str, remedy: str
 ) -> None:
     walls: list[Refusing] = []
 
@@ -55,6 +64,7 @@ async def test_a_refused_job_keeps_the_task_queued_with_its_reason_and_without_a
     task = await bench.phase("demo", "Queued")
     assert task["status"]["reason"] == "QuotaExceeded"
     assert words in task["status"]["message"]
+    assert f"Hint: {remedy}" in task["status"]["message"]
     assert walls[0].refused <= 2
 
     walls[0].refusing = False

@@ -13,6 +13,7 @@ from fakes.command import OUR_PYTHON, Command
 from fakes.index import FakeIndex, Fault, a_wheel, wait_until
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.processes import stop
+from fakes.sources import an_sdist
 
 
 @pytest.fixture
@@ -134,3 +135,47 @@ def test_a_signal_in_the_middle_leaves_nothing_half_made(tmp_path, index, comman
     assert command.leftovers == []
     assert not (tmp_path / "result").exists()
     assert not list((tmp_path / ".cache").rglob("*.whl*"))
+
+
+def test_the_same_input_gives_the_same_bytes_wherever_whenever_and_however_it_is_made(tmp_path, index):
+    """Another folder, time zone, locale, umask, seed of hashes, and three years later."""
+    places = {
+        "one": ({"TZ": "UTC", "LANG": "C", "PYTHONHASHSEED": "1"}, 0o022, 0),
+        "two/with spaces": (
+            {"TZ": "Asia/Kathmandu", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "2"},
+            0o077,
+            94_608_000,
+        ),
+    }
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT)
+    index.add(source := an_sdist("tiny-leaf"))
+    files["uv.lock"] = a_lock(index, *[file for file in index.wheels.values() if file != source], source,
+                              needs=("tiny-sdk", "tiny-leaf"))  # fmt: skip
+    made = []
+    for place, (environment, umask, later) in places.items():
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        a_package(folder / "tiny.difypkg", files)
+        command = Command(folder)
+        script = (
+            f"import os, sys, time; os.umask({umask}); now = time.time; time.time = lambda: now() + {later};"
+            "from repack_local.cli import main; sys.exit(main())"
+        )
+        words = ["pack", "tiny.difypkg", "-o", "out", "--arch", "amd64,universal", "--index-url", index.url, "-q"]
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words, "--python", OUR_PYTHON],
+            cwd=folder, env=command.env | environment, text=True, capture_output=True, check=False, timeout=50,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        documents = [*(folder / "out").glob("*.difypkg"), *(folder / "out").glob("*.sbom.cdx.json")]
+        made.append({path.name: path.read_bytes() for path in documents})
+    assert len(made[0]) == 4
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("words", [[], ["pack"], ["plan"], ["verify"], ["completion"]])
+def test_help_shows_examples(command, words):
+    code, out, _ = command.run(*words, "--help")
+    assert code == 0
+    assert "examples:" in out
+    assert "dify-repack " + " ".join(words) in out.partition("examples:")[2]

@@ -25,7 +25,7 @@ async def test_lines_sent_again_are_recognised_by_their_number(tmp_path: Path) -
     assert [line.n for line in await attempts.append("u", 1, lines(1, 2, 3))] == [3]
     assert [line.n for line in await attempts.tail("u", 1, limit=10)] == [1, 2, 3]
     assert [line.n for line in await attempts.append("u", 2, lines(1))] == [1]
-    assert attempts.attempts("u") == [1, 2]
+    assert await attempts.attempts("u") == [1, 2]
 
 
 async def test_half_a_line_that_a_crash_left_is_cut_off_and_sent_again(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_only_what_changed_is_worth_telling() -> None:
     assert watch.heard(a_heartbeat(queue=2), instance="a", epoch=1, at=NOW)
 
 
+def test_what_the_operator_says_of_its_own_trouble_is_known_but_not_told_each_time() -> None:
+    watch = OperatorWatch(clock=Clock())
+    watch.heard(a_heartbeat(), instance="a", epoch=1, at=NOW)
+    troubled = a_heartbeat().model_copy(update={"api_errors": 3, "lag_seconds": 1.5})
+    assert not watch.heard(troubled, instance="a", epoch=1, at=NOW)
+    assert (watch.health.api_errors, watch.health.lag_seconds) == (3, 1.5)
+
+
 def test_a_leader_who_was_replaced_is_not_listened_to_unless_the_new_one_is_silent() -> None:
     clock = Clock()
     watch = OperatorWatch(clock=clock)

@@ -120,12 +120,13 @@ async def test_a_dashboard_that_started_anew_is_sent_everything_again(ingest: Fa
     assert ("old", None) in ingest.tasks
 
 
+@pytest.mark.parametrize("answers", [[503, 503], [403, 401], [404, 429]], ids=["away", "rights", "starting"])
 @pytest.mark.fault(4, "it refuses for a while")
 async def test_a_dashboard_that_is_away_for_a_while_learns_the_latest_state(
-    ingest: FakeIngest, sending: Sending
+    ingest: FakeIngest, sending: Sending, answers: list[int]
 ) -> None:
     await until(lambda: ingest.marks, "the first contact")
-    ingest.refuse_with = [503, 503]
+    ingest.refuse_with = answers
     sending.outbox.seen(a_task_object(uid="a", status={"phase": "Running", "sequence": 1}))
     await until(lambda: not ingest.refuse_with, "two refusals")
     sending.outbox.seen(a_task_object(uid="a", status={"phase": "Succeeded", "sequence": 2}))

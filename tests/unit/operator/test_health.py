@@ -1,6 +1,8 @@
 import httpx
+import pytest
 
 from repack_kube.transport import CallMade
+from repack_operator import metrics as module
 from repack_operator.health import Health, serve_health
 from repack_operator.metrics import Metrics
 
@@ -40,3 +42,14 @@ async def test_calls_are_counted_by_verb_resource_and_code() -> None:
     assert 'repack_api_requests_total{code="201",resource="jobs",verb="create"} 1.0' in text
     assert "repack_api_throttled_seconds_total 0.5" in text
     assert 'repack_build_info{version="1"} 1.0' in text
+
+
+def test_the_errors_of_the_last_minute_are_those_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    metrics = Metrics(version="test")
+    for code in (200, 404, 409, 403, 503, 0):
+        metrics.call_made(CallMade("get", "jobs", code, 0.1, 0.0))
+    assert metrics.recent_api_errors == 3
+    now[0] += 61
+    assert metrics.recent_api_errors == 0

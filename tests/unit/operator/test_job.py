@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from builders import a_task
 from repack_contract.order import WorkOrder
 from repack_kube.resources import Object
@@ -117,3 +119,11 @@ def test_secrets_with_files_are_mounted_by_their_names() -> None:
 
     assert {"name": "secret-0", "secret": {"secretName": "signing-key"}} in pod["volumes"]
     assert mount in pod["containers"][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize(("storage", "asked"), [("8Gi", "1Gi"), ("512Mi", "512Mi"), ("1G", "1G"), ("2e9", "1Gi")])
+def test_a_job_asks_for_no_more_storage_than_its_profile_allows(storage: str, asked: str) -> None:
+    resources = pod_of(the_job(Settings(profiles={"default": Profile(storage=storage)})))["containers"][0]["resources"]
+
+    assert resources["requests"]["ephemeral-storage"] == asked
+    assert resources["limits"]["ephemeral-storage"] == storage

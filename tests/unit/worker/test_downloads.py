@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -117,6 +120,23 @@ async def test_a_server_that_asks_for_a_long_wait_is_not_waited_for(index, url, 
     error = await counted.fails(url, Reason.RATE_LIMITED)
     assert "to wait 3600 s" in error.message
     assert len(index.seen) == 1
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+async def test_a_time_to_wait_may_be_a_date(index, url, counted, seconds):
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    index.fault("x.difypkg", Fault(status=429, headers={"Retry-After": date}, times=1))
+    if seconds < 0:
+        assert await counted.get(url) == CONTENT, "a time that is over is no wait"
+        return
+    assert "to wait 3" in (await counted.fails(url, Reason.RATE_LIMITED)).message
+
+
+async def test_a_short_wait_that_a_server_asks_for_is_kept(index, url, counted):
+    index.fault("x.difypkg", Fault(status=429, headers={"Retry-After": "1"}, times=1))
+    asked = time.monotonic()
+    assert await counted.get(url) == CONTENT
+    assert time.monotonic() - asked >= 1
 
 
 async def test_a_server_that_forbids_is_not_asked_again(index, url, counted):

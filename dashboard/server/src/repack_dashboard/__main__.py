@@ -4,16 +4,20 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
 
 import structlog
 from pydantic import ValidationError
 
 from repack_dashboard.app import make_app, make_services
 from repack_dashboard.background import drain
+from repack_dashboard.rights import Rights
 from repack_dashboard.server import make_server
 from repack_dashboard.settings import Settings
 from repack_kube.access import NoClusterError, find_access
 from repack_kube.client import KubeCluster
+from repack_kube.transport import CallMade
+from repack_objects.errors import StoreError
 
 
 def main() -> int:
@@ -33,6 +37,8 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(serve(settings, token))
+    except StoreError as error:
+        return _refuse(f"{error.message} {error.hint}")
     except NoClusterError as error:
         return _refuse(f"{error}; set REPACK_DASHBOARD_KUBECONFIG")
     except KeyboardInterrupt:
@@ -42,8 +48,15 @@ def main() -> int:
 async def serve(settings: Settings, token: str) -> int:
     """Serve until a signal ends it."""
     access = await find_access(kubeconfig=settings.kubeconfig)
-    async with KubeCluster(access) as cluster:
+    rights: Rights | None = None
+
+    def observe(call: CallMade) -> None:
+        if rights is not None and call.code == HTTPStatus.FORBIDDEN:
+            rights.refused()
+
+    async with KubeCluster(access, observer=observe) as cluster:
         services = make_services(settings, cluster)
+        services.rights = rights = Rights(cluster, settings)
         app = make_app(services, ingest_token=token)
         server = make_server(app, settings, drain=lambda: drain(services), owns_process=True)
         await server.serve()

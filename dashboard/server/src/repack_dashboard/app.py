@@ -17,7 +17,9 @@ from repack_dashboard import (
     docs,
     history,
     ingest,
+    layout,
     logs,
+    memory,
     openapi,
     problems,
     realtime,
@@ -31,8 +33,10 @@ from repack_dashboard import (
     wheels,
 )
 from repack_dashboard.announce import Announcer
+from repack_dashboard.archive import ArchivedAttempts
 from repack_dashboard.attempts import Attempts
 from repack_dashboard.background import running
+from repack_dashboard.blobs import Blobs
 from repack_dashboard.board import Board
 from repack_dashboard.clock import now
 from repack_dashboard.cluster import ClusterTasks, Relist, TaskApi
@@ -40,10 +44,12 @@ from repack_dashboard.doors import Doors
 from repack_dashboard.eventlog import EventLog, MemoryLog
 from repack_dashboard.eventlog_redis import RedisLog, connect
 from repack_dashboard.events import Bounds
+from repack_dashboard.folder_blobs import FolderBlobs
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
 from repack_dashboard.marketplace import Marketplace
 from repack_dashboard.metrics import Metrics
+from repack_dashboard.object_blobs import ObjectBlobs
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
 from repack_dashboard.requests import RequestGuard
@@ -54,6 +60,7 @@ from repack_dashboard.store import Store
 from repack_dashboard.users import Everybody, KubernetesUsers, TokenUsers, Users
 from repack_dashboard.welcome import Greeting, Welcome
 from repack_dashboard.wheel_store import WheelStore
+from repack_objects.bucket import Bucket
 
 API = "/api/v1"
 
@@ -62,7 +69,8 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
     """Put the parts together; nothing runs yet."""
     metrics, store, events = Metrics(), Store(), make_log(settings)
     hub = Hub(metrics=metrics, clock=time.monotonic, tick=settings.tick_seconds)
-    attempts = Attempts(settings.data_dir / "tasks")
+    blobs = make_blobs(settings, metrics)
+    attempts = make_attempts(settings, blobs)
     board = Board(store=store, log=events, attempts=attempts, now=now)
     events.listeners.entries.append(hub.publish)
     operator = OperatorWatch(clock=time.monotonic)
@@ -91,8 +99,9 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         operator=operator,
         announcer=announcer,
         attempts=attempts,
-        packages=Packages(settings.data_dir, attempts),
-        wheels=WheelStore(settings.data_dir, max_bytes=settings.wheel_cache_bytes),
+        blobs=blobs,
+        packages=Packages(blobs),
+        wheels=WheelStore(blobs, max_bytes=settings.wheel_cache_bytes),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
         users=users,
@@ -112,6 +121,22 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
             per_user=settings.max_connections_per_user if settings.auth_mode is AuthMode.KUBERNETES else None,
         ),
     )
+
+
+def make_blobs(settings: Settings, metrics: Metrics) -> Blobs:
+    """Return where packages are kept: the folder, or an object store where one is set.
+
+    Raises:
+        StoreError: it cannot be opened, as its library or a file that the settings name is missing.
+    """
+    location = settings.read_store()
+    return FolderBlobs(settings.data_dir) if location is None else ObjectBlobs(Bucket(location), metrics=metrics)
+
+
+def make_attempts(settings: Settings, blobs: Blobs) -> Attempts:
+    """Return where logs are kept: in the folder, which an object store makes a mere spool."""
+    folder = settings.data_dir / layout.TASKS
+    return ArchivedAttempts(folder, blobs) if isinstance(blobs, ObjectBlobs) else Attempts(folder)
 
 
 def make_marketplace(settings: Settings) -> Marketplace | None:
@@ -174,7 +199,7 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        services.packages.clean_incoming()
+        await services.blobs.begin()
         async with history.kept(ended), running(services):
             yield
         services.attempts.close()
@@ -227,6 +252,7 @@ def _add_routes(app: FastAPI, services: Services, guard: IngestGuard, index: byt
         tickets.routes(),
         artifacts.routes(services, guard),
         wheels.routes(services, guard),
+        memory.routes(services, guard),
         ingest.routes(services, guard),
         results.routes(services, guard),
     ):

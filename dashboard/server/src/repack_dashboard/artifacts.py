@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -11,13 +10,16 @@ from fastapi.responses import FileResponse, Response
 
 from repack_contract.task import Arch
 from repack_contract.views import StoredArtifact, Upload
-from repack_dashboard.files import too_large
+from repack_dashboard.blobs import Blobs
+from repack_dashboard.content import too_large
+from repack_dashboard.downloads import download
 from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
 from repack_dashboard.services import Services
 from repack_dashboard.tickets import DownloadAccess
 from repack_dashboard.users import UserAccess
+from repack_objects.bucket import Found
 
 MEDIA_TYPE = "application/octet-stream"
 # What a plugin's author chose ends in a header and on a user's disk: letters, digits and a few signs, no path.
@@ -52,10 +54,10 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     async def download_upload(request: Request, key: str, sender: Annotated[Sender, Depends(guard)]) -> Response:
         """Return an uploaded package to the worker that shall repackage it."""
         sender.check_upload(list(services.board.store), key)
-        found = packages.find_upload(key)
+        found = await packages.find_upload(key)
         if found is None:
             raise not_found("upload with this key")
-        return _file(request, *found)
+        return _file(request, services.blobs, *found)
 
     @router.put(
         "/ingest/artifacts/{uid}/{attempt}/{target}/{filename}",
@@ -97,10 +99,10 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     async def download_artifact(access: DownloadAccess, request: Request, uid: str, filename: str) -> Response:
         """Return a finished package. A cut download goes on with `Range` and `If-Range`; the ETag is its sha256."""
         services.task(uid, access)
-        found = packages.find_artifact(uid, filename)
+        found = await packages.find_artifact(uid, filename)
         if found is None:
             raise not_found("such package of this task")
-        return _file(request, *found)
+        return _file(request, services.blobs, *found)
 
     return router
 
@@ -130,7 +132,7 @@ def _check_length(request: Request, limit: int) -> None:
         raise too_large(limit)
 
 
-def _file(request: Request, path: FilePath, stored: StoredFile) -> Response:
+def _file(request: Request, blobs: Blobs, found: Found, stored: StoredFile) -> Response:
     etag = f'"{stored.sha256}"'
     digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
     headers = {
@@ -142,4 +144,4 @@ def _file(request: Request, path: FilePath, stored: StoredFile) -> Response:
     known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
-    return FileResponse(path, media_type=MEDIA_TYPE, filename=stored.name, headers=headers)
+    return download(blobs, found, media_type=MEDIA_TYPE, filename=stored.name, headers=headers)

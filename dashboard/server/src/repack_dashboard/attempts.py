@@ -10,9 +10,8 @@ import asyncio
 import errno
 import fcntl
 import os
-import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +20,14 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from repack_contract.progress import LogLine, Progress
+from repack_dashboard import layout
 from repack_dashboard.files import write_whole
 from repack_dashboard.problems import disk_problem
 from repack_dashboard.retention import sweep
+from repack_dashboard.spools import line_number, ndjson
 
 MEMORY_LINES = 1000
 MEMORY_ATTEMPTS = 64
-_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-_NUMBER = re.compile(rb'\{"n":(\d+)[,}]')
 
 
 @dataclass(slots=True)
@@ -72,9 +71,8 @@ class Attempts:
         Raises:
             ValueError: that is no uid.
         """
-        if not _UID.fullmatch(uid):
-            raise ValueError(f"not a uid: {uid!r}")
-        return self._root / uid if attempt is None else self._root / uid / str(int(attempt))
+        task = self._root / layout.task_part(uid)
+        return task if attempt is None else task / str(int(attempt))
 
     async def append(self, uid: str, attempt: int, lines: Sequence[LogLine]) -> list[LogLine]:
         """Keep the lines that are new and return them once they are on disk; those sent before are recognised by `n`.
@@ -113,22 +111,34 @@ class Attempts:
         path = self._log(uid, attempt)
 
         def write() -> None:
-            write_whole(path, b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in lines))
-            write_whole(path.with_name("complete"), b"")
+            write_whole(path, ndjson(lines))
+            write_whole(path.with_name(layout.COMPLETE), b"")
 
         await asyncio.get_running_loop().run_in_executor(self._writer, write)
         self._tails.pop((uid, attempt), None)
 
     def is_complete(self, uid: str, attempt: int) -> bool:
         """Tell whether the worker handed in the whole log."""
-        return self._log(uid, attempt).with_name("complete").exists()
+        return self._log(uid, attempt).with_name(layout.COMPLETE).exists()
 
-    def attempts(self, uid: str) -> list[int]:
+    async def bring(self, uid: str, attempt: int) -> None:
+        """Make ready to read the log of an attempt. Here it is on disk already."""
+
+    async def bring_progress(self, wanted: Sequence[tuple[str, int]]) -> None:
+        """Make ready to read the progress of tasks: uids, with their last attempt. Here it is on disk already."""
+
+    async def attempts(self, uid: str) -> list[int]:
         """Return the attempts of which a log is kept, oldest first."""
+        return self._attempts_here(uid)
+
+    async def archive(self, is_over: Callable[[str, int], bool], *, quiet_seconds: float) -> None:
+        """Move what is on disk to where it lasts. Here it lasts already."""
+
+    def _attempts_here(self, uid: str) -> list[int]:
         folder = self.folder(uid)
         if not folder.is_dir():
             return []
-        return sorted(int(path.parent.name) for path in folder.glob("*/log.ndjson") if path.parent.name.isdecimal())
+        return sorted(int(path.parent.name) for path in folder.glob(f"*/{layout.LOG}") if path.parent.name.isdecimal())
 
     def last_line(self, uid: str, attempt: int) -> int:
         """Return the number of the last line that is kept; 0 when there is none."""
@@ -156,7 +166,7 @@ class Attempts:
 
     async def keep_progress(self, uid: str, progress: Progress) -> None:
         """Keep an attempt's progress, so that the timeline of a finished task survives a restart."""
-        path = self.folder(uid, progress.attempt) / "progress.json"
+        path = self.folder(uid, progress.attempt) / layout.PROGRESS
         data = progress.model_dump_json(exclude_none=True).encode()
         await asyncio.get_running_loop().run_in_executor(self._writer, write_whole, path, data)
 
@@ -165,7 +175,7 @@ class Attempts:
         folder = self.folder(uid)
         if not folder.is_dir():
             return None
-        for path in sorted(folder.glob("*/progress.json"), key=_attempt_of, reverse=True):
+        for path in sorted(folder.glob(f"*/{layout.PROGRESS}"), key=_attempt_of, reverse=True):
             try:
                 return Progress.model_validate_json(path.read_bytes())
             except (OSError, ValidationError):
@@ -186,7 +196,7 @@ class Attempts:
         for data in self._lines(uid, attempt):
             if len(found) == limit:
                 break
-            if _number(data) > position and (line := _parsed(data)) is not None:
+            if line_number(data) > position and (line := _parsed(data)) is not None:
                 found.append(line)
         return found
 
@@ -195,7 +205,7 @@ class Attempts:
         return [line for data in last if (line := _parsed(data)) is not None]
 
     def _log(self, uid: str, attempt: int) -> Path:
-        return self.folder(uid, attempt) / "log.ndjson"
+        return self.folder(uid, attempt) / layout.LOG
 
     def _lines(self, uid: str, attempt: int) -> Iterator[bytes]:
         path = self._log(uid, attempt)
@@ -227,7 +237,7 @@ def _append(path: Path, tail: Tail, lines: Sequence[LogLine]) -> Appended:
             if line.n > last:
                 news.append(line)
                 last = line.n
-        data = b"".join(line.model_dump_json(exclude_none=True).encode() + b"\n" for line in news)
+        data = ndjson(news)
         try:
             file.write(data)
             file.flush()
@@ -277,12 +287,7 @@ def _last_line(file: BinaryIO) -> tuple[int, int]:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 64 * 1024))
     whole, newline, half = file.read().rpartition(b"\n")
-    return (_number(whole.rpartition(b"\n")[2]) if newline else 0), len(half)
-
-
-def _number(data: bytes) -> int:
-    match = _NUMBER.match(data)
-    return int(match.group(1)) if match else 0
+    return (line_number(whole.rpartition(b"\n")[2]) if newline else 0), len(half)
 
 
 def _parsed(data: bytes) -> LogLine | None:

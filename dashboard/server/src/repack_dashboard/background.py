@@ -8,14 +8,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 
 from repack_contract.messages import CloseCode, GoAway
+from repack_dashboard import layout
 from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.frames import frame
 from repack_dashboard.hub import Client, Hub
+from repack_dashboard.logs import has_ended
 from repack_dashboard.services import Services
 from repack_kube.errors import KubeError
+from repack_objects.errors import StoreError
 
 log = structlog.get_logger("repack.dashboard")
 
+STORE_SECONDS = 5.0
+"""Between two looks at what the object store does not have yet, and at whether it can be used."""
+QUIET_SECONDS = 60.0
+"""How long after its last line a log that is over waits for the whole one from its worker."""
+HAND_OVER_SECONDS = 8.0
 RESYNC_SECONDS = 3.0
 """Longest time that clients wait for the list of the tasks before they are sent away to begin anew."""
 
@@ -36,8 +44,11 @@ async def running(services: Services) -> AsyncIterator[None]:
         asyncio.create_task(services.relist.run(seconds=settings.relist_seconds), name="relist"),
         asyncio.create_task(_every(min(1.0, settings.heartbeat_interval / 4), lambda: _tick(services)), name="tick"),
         asyncio.create_task(_every(min(1.0, settings.auth_recheck_seconds / 4), services.seats.look), name="seats"),
+        asyncio.create_task(_every(STORE_SECONDS, lambda: _look_after_the_store(services)), name="store"),
         asyncio.create_task(_every(settings.cleanup_interval, lambda: _clean(services)), name="clean"),
     ]
+    if services.rights is not None:
+        jobs.append(asyncio.create_task(services.rights.run(), name="rights"))
     for job in jobs:
         job.add_done_callback(_report_death)
     try:
@@ -46,6 +57,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
+        await _hand_over(services)
 
 
 async def drain(services: Services) -> None:
@@ -129,10 +141,35 @@ async def _clean(services: Services) -> None:
         return  # without a list of the tasks every file would look like nobody's
     if services.tasks.unreadable:
         return  # a task that we cannot read may own any of them
-    now, grace, store = time.time(), settings.retention_seconds, services.board.store
-    uploads = frozenset(view.spec.source.upload.key for view in store if view.spec.source.upload)
-    await asyncio.to_thread(services.attempts.sweep, live=frozenset(store.uids), now=now, grace_seconds=grace)
-    await asyncio.to_thread(services.packages.sweep_uploads, live=uploads, now=now, grace_seconds=grace)
+    now, grace, store, blobs = time.time(), settings.retention_seconds, services.board.store, services.blobs
+    tasks = frozenset(store.uids)
+    uploads = frozenset(view.spec.source.upload.key.partition("-")[0] for view in store if view.spec.source.upload)
+    await asyncio.to_thread(services.attempts.sweep, live=tasks, now=now, grace_seconds=grace)
+    with contextlib.suppress(StoreError):  # the next time; the log has heard of it by the store's health
+        await blobs.sweep(layout.TASKS, live=tasks.__contains__, now=now, grace_seconds=grace)
+        await blobs.sweep(layout.UPLOADS, live=uploads.__contains__, now=now, grace_seconds=grace)
+        await services.wheels.sweep()
+
+
+async def _look_after_the_store(services: Services) -> None:
+    await services.blobs.check()
+    if services.blobs.health.is_up:
+        with contextlib.suppress(StoreError):
+            await services.attempts.archive(
+                lambda uid, attempt: _is_over(services, uid, attempt), quiet_seconds=QUIET_SECONDS
+            )
+
+
+def _is_over(services: Services, uid: str, attempt: int) -> bool:
+    view = services.board.store.get(uid)
+    return view is not None and has_ended(view, attempt, services.attempts)
+
+
+async def _hand_over(services: Services) -> None:
+    """Give what runs to whoever comes after us, as far as there is time for it."""
+    with contextlib.suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(HAND_OVER_SECONDS):
+            await services.attempts.archive(lambda _uid, _attempt: True, quiet_seconds=0)
 
 
 def _report_death(job: asyncio.Task[None]) -> None:

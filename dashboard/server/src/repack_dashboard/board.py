@@ -32,6 +32,10 @@ class Board:
 
     async def observe(self, task: RepackageTask) -> bool:
         """Take a state of a task; False when it is not newer than the known one."""
+        await self._bring_progress([task])
+        return await self._observe(task)
+
+    async def _observe(self, task: RepackageTask) -> bool:
         if not self.store.is_news(task):
             return False
         uid, order = task.metadata.uid, order_of(task)
@@ -44,8 +48,9 @@ class Board:
 
     async def observe_all(self, found: Sequence[RepackageTask], vanished: Iterable[str]) -> None:
         """Take a full list, and the uids of the tasks that it should hold and does not."""
+        await self._bring_progress(found)
         for task in found:
-            await self.observe(task)
+            await self._observe(task)
         for uid in vanished:
             await self.remove(uid)
 
@@ -88,6 +93,11 @@ class Board:
     def _begin(self, states: Sequence[Draft]) -> None:
         self._progress = {view.uid: view.progress for view in self.store if view.progress is not None}
         self.store.begin(states)
+
+    async def _bring_progress(self, tasks: Sequence[RepackageTask]) -> None:
+        """Bring what a finished task's timeline needs; a task that never ran has none."""
+        new = [task for task in tasks if task.metadata.uid not in self.store and task.status.attempt]
+        await self._attempts.bring_progress([(task.metadata.uid, task.status.attempt or 0) for task in new])
 
     def _kept_progress(self, uid: str) -> Progress | None:
         return self._progress.get(uid) or self._attempts.last_progress(uid)

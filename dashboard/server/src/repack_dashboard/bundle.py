@@ -1,25 +1,26 @@
 """Route: several packages as one archive, with a SHA256SUMS in it. Written while it is read; nothing is kept."""
 
+import asyncio
 import zipfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 from typing import IO, Annotated, Any, cast
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from repack_dashboard.blobs import Blobs
 from repack_dashboard.packages import StoredFile
 from repack_dashboard.problems import ProblemError
 from repack_dashboard.services import Services
 from repack_dashboard.tickets import DownloadAccess
 from repack_dashboard.users import Access
+from repack_objects.bucket import Found
 
 MAX_TASKS = 200
-CHUNK_BYTES = 1024**2
 SUMS = "SHA256SUMS"
 _ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}, "description": "The archive."}}
 
-Entry = tuple[str, Path, StoredFile]
+Entry = tuple[str, Found, StoredFile]
 """Name in the archive, and the file."""
 
 
@@ -33,45 +34,45 @@ def routes(services: Services) -> APIRouter:
         task: Annotated[list[str], Query(min_length=1, max_length=MAX_TASKS, description="uids of tasks")],
     ) -> StreamingResponse:
         """Return the packages of several tasks as one zip; `sha256sum -c SHA256SUMS` checks what was unpacked."""
-        entries = collect(services, access, task)
+        entries = await collect(services, access, task)
         if not entries:
             raise ProblemError(404, "None of these tasks has a package.", hint="Choose tasks that have succeeded.")
         headers = {
             "Content-Disposition": 'attachment; filename="dify-offline-packages.zip"',
             "X-Content-Type-Options": "nosniff",
         }
-        return StreamingResponse(zipped(entries), media_type="application/zip", headers=headers)
+        return StreamingResponse(zipped(services.blobs, entries), media_type="application/zip", headers=headers)
 
     return router
 
 
-def collect(services: Services, access: Access, uids: Sequence[str]) -> list[Entry]:
+async def collect(services: Services, access: Access, uids: Sequence[str]) -> list[Entry]:
     """Return the packages of those tasks that the user may see; of equal names the later ones get their task's."""
     entries: list[Entry] = []
     taken: set[str] = set()
     for uid in dict.fromkeys(uids):
         view = services.task(uid, access)
         for artifact in view.status.artifacts or ():
-            found = services.packages.find_artifact(uid, artifact.name or "")
+            found = await services.packages.find_artifact(uid, artifact.name or "")
             if found is None:
                 continue
-            path, stored = found
+            _, stored = found
             name = stored.name if stored.name not in taken else f"{view.name}/{stored.name}"
             taken.add(name)
-            entries.append((name, path, stored))
+            entries.append((name, found[0], stored))
     return entries
 
 
-def zipped(entries: Sequence[Entry]) -> Iterator[bytes]:
+async def zipped(blobs: Blobs, entries: Sequence[Entry]) -> AsyncIterator[bytes]:
     """Yield a zip of the files, uncompressed: packages are compressed already."""
     sink = _Sink()
     with zipfile.ZipFile(cast("IO[bytes]", sink), "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name, path, stored in entries:
+        for name, found, stored in entries:
             about = zipfile.ZipInfo(name)
             about.file_size = stored.size_bytes
-            with archive.open(about, "w", force_zip64=True) as target, path.open("rb") as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    target.write(chunk)
+            with archive.open(about, "w", force_zip64=True) as target:
+                async for piece in blobs.pieces(found):
+                    await asyncio.to_thread(target.write, piece)
                     yield sink.take()
         sums = "".join(f"{stored.sha256}  {name}\n" for name, _, stored in entries)
         archive.writestr(zipfile.ZipInfo(SUMS), sums)

@@ -1,11 +1,8 @@
 """Route: which files lie beside the packages of a task, so that the page offers those that are there and no others."""
 
-import asyncio
-
 from fastapi import APIRouter
 
 from repack_contract.views import PackageCompanions
-from repack_dashboard.packages import Companion
 from repack_dashboard.services import Services
 from repack_dashboard.users import UserAccess
 
@@ -20,15 +17,11 @@ def routes(services: Services) -> APIRouter:
         view = services.task(uid, access)
         names = [(artifact.target, artifact.name) for artifact in view.status.artifacts or () if artifact.name]
 
-        def look() -> list[PackageCompanions]:
-            return [
-                PackageCompanions(
-                    target=target,
-                    kinds=[kind.value for kind in Companion if services.packages.find_companion(uid, name, kind)],
-                )
-                for target, name in names
-            ]
-
-        return await asyncio.to_thread(look)
+        return [
+            PackageCompanions(
+                target=target, kinds=[kind.value for kind in await services.packages.companions(uid, name)]
+            )
+            for target, name in names
+        ]
 
     return router

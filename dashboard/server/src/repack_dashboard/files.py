@@ -1,7 +1,6 @@
 """Writing files so that a reader, or a crash, never meets half of one."""
 
 import asyncio
-import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -9,12 +8,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from repack_contract.errors import RepackError
-from repack_contract.reasons import Reason
+from repack_dashboard.content import Content, blocks
 from repack_dashboard.problems import disk_problem
-
-BLOCK_BYTES = 1024**2
-"""Written at once: one switch to a thread per megabyte costs nothing to speak of."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +17,7 @@ class Received:
     """A file that came in whole and lies, synced, beside its final place."""
 
     path: Path
-    size_bytes: int
-    sha256: str
+    content: Content
 
     def publish(self, final: Path) -> None:
         """Give the file its name; it replaces what had that name, in one step."""
@@ -53,42 +47,23 @@ async def receive(chunks: AsyncIterator[bytes], *, incoming: Path, max_bytes: in
 
 
 async def _receive(chunks: AsyncIterator[bytes], path: Path, *, max_bytes: int) -> Received:
-    digest, size, block = hashlib.sha256(), 0, bytearray()
+    content = Content()
     with _new_file(path) as file:
-
-        def flush() -> None:
-            digest.update(block)
-            view = memoryview(bytes(block))
-            while view:
-                view = view[file.write(view) :]
-            block.clear()
-
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise too_large(max_bytes)
-            block += chunk
-            if len(block) >= BLOCK_BYTES:
-                await asyncio.to_thread(flush)
-        flush()
+        async for block in blocks(chunks, content, max_bytes=max_bytes):
+            await asyncio.to_thread(_write, file, block)
         await asyncio.to_thread(os.fsync, file.fileno())
-    return Received(path, size, digest.hexdigest())
+    return Received(path, content)
+
+
+def _write(file: FileIO, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _new_file(path: Path) -> FileIO:
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileIO(path, "xb")
-
-
-def too_large(max_bytes: int) -> RepackError:
-    """Return the error for a body above its limit."""
-    return RepackError(
-        Reason.PACKAGE_TOO_LARGE,
-        f"The file is larger than {max_bytes} bytes, the limit of this dashboard.",
-        hint="Send a smaller file, or raise the dashboard's limit (REPACK_DASHBOARD_MAX_UPLOAD_BYTES, or "
-        "REPACK_DASHBOARD_MAX_ARTIFACT_BYTES for a worker's result).",
-        details={"maxBytes": max_bytes},
-    )
 
 
 def write_whole(path: Path, data: bytes) -> None:

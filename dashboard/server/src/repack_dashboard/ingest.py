@@ -26,7 +26,7 @@ from repack_contract.events import (
 )
 from repack_contract.progress import LogLine
 from repack_dashboard.clock import now
-from repack_dashboard.files import too_large
+from repack_dashboard.content import too_large
 from repack_dashboard.notes import HeartbeatHeard, LinesKept
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender

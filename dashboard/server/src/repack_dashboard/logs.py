@@ -30,8 +30,9 @@ def routes(services: Services) -> APIRouter:
     ) -> LogPage:
         """Return lines after line `after`, or the last ones; of the last attempt where none is named."""
         view = services.task(uid, access)
-        kept = attempts.attempts(uid)
+        kept = await attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
+        await attempts.bring(uid, chosen)
         if after is None:
             items = await attempts.tail(uid, chosen, limit=limit)
         else:
@@ -50,8 +51,9 @@ def routes(services: Services) -> APIRouter:
     ) -> StreamingResponse:
         """Return the whole log as text."""
         view = services.task(uid, access)
-        kept = attempts.attempts(uid)
+        kept = await attempts.attempts(uid)
         chosen = attempt or current_attempt(view, kept)
+        await attempts.bring(uid, chosen)
         if chosen not in kept:
             raise not_found("log of this attempt")
         name = f"{view.name}-{chosen}.log"

@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from repack_dashboard.blobs import StoreHealth
 from repack_dashboard.eventlog import EventLog
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -56,6 +57,7 @@ class Metrics:
         self.ingest_events = counter("ingest_events_total", "Events in batches", "kind", "result")
         self.log_lines = counter("ingest_log_lines_total", "Log lines kept")
         self.artifact_bytes = counter("artifact_bytes_total", "Bytes of packages taken", "kind")
+        self.store_requests = counter("dashboard_object_store_requests_total", "Requests", "operation", "result")
         self.log_up = gauge("dashboard_event_log_up", "1 while the event log can be written and is followed")
         self.log_head = gauge("dashboard_event_log_head", "Number of the last event (gseq)")
         self.log_begins = counter("dashboard_event_log_begins_total", "Times that the numbers did not go on")
@@ -73,6 +75,12 @@ class Metrics:
         self.log_up.set_function(lambda: float(events.state.is_live))
         self.log_head.set_function(lambda: float(events.head(None)))
         events.listeners.begins.append(lambda _states: self.log_begins.inc())
+
+    def watch_store(self, health: StoreHealth) -> None:
+        """Ask how the object store is whenever the metrics are read; without one there is no such metric."""
+        text = "1 while the object store of the files can be used"
+        up = Gauge("repack_dashboard_object_store_up", text, registry=self.registry)
+        up.set_function(lambda: float(health.is_up))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -36,6 +36,8 @@ class OperatorWatch:
             running=heartbeat.running,
             slots=heartbeat.slots,
             watch_age_seconds=heartbeat.watch_age_seconds,
+            api_errors=heartbeat.api_errors,
+            lag_seconds=heartbeat.lag_seconds,
         )
         return _shown(old) != _shown(self.health)
 
@@ -51,5 +53,6 @@ class OperatorWatch:
 
 
 def _shown(health: OperatorHealth) -> OperatorHealth:
-    """Return what is worth telling: not the moment of each heartbeat."""
-    return health.model_copy(update={"last_heard_at": None, "watch_age_seconds": None})
+    """Return what is worth telling: not the moment of each heartbeat, nor what trembles all the time."""
+    trembling = ("last_heard_at", "watch_age_seconds", "api_errors", "lag_seconds")
+    return health.model_copy(update=dict.fromkeys(trembling))

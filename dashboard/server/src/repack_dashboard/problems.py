@@ -22,6 +22,7 @@ from repack_kube.errors import (
     QuotaError,
     UnavailableError,
 )
+from repack_objects.errors import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -86,6 +87,11 @@ def disk_problem(error: OSError) -> Exception:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return RepackError(Reason.DISK_FULL, "The dashboard's volume has no room left for this file.")
     return error
+
+
+def from_store_error(error: StoreError) -> ProblemError:
+    """Return what it means to a user that the object store cannot be used."""
+    return ProblemError(503, error.message, hint=error.hint, headers={"Retry-After": "5"})
 
 
 def response(error: ProblemError, request: Request) -> JSONResponse:
@@ -160,6 +166,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RepackError)
     async def _repack(request: Request, error: RepackError) -> JSONResponse:
         return response(from_repack_error(error), request)
+
+    @app.exception_handler(StoreError)
+    async def _store(request: Request, error: StoreError) -> JSONResponse:
+        return response(from_store_error(error), request)
 
     @app.exception_handler(KubeError)
     async def _kube(request: Request, error: KubeError) -> JSONResponse:

@@ -25,7 +25,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
         if not await services.knows(uid):
             raise not_found("task with this uid")
         services.check_sender(sender, uid, attempt)
-        if not packages.holds(uid, attempt, result):
+        if not await packages.holds(uid, attempt, result):
             raise ProblemError(409, "A package that the result names is not stored.", hint="Upload the packages first.")
         await packages.keep_result(uid, attempt, result)
 
@@ -33,7 +33,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     async def find_result(uid: str, attempt: Attempt, sender: Annotated[Sender, Depends(guard)]) -> WorkResult:
         """Return the result of an attempt whose packages are all here."""
         sender.check_operator()
-        result = packages.find_result(uid, attempt)
+        result = await packages.find_result(uid, attempt)
         if result is None:
             raise not_found("result of this attempt")
         return result

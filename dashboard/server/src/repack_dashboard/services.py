@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from repack_contract.views import TaskView
 from repack_dashboard.announce import Announcer
 from repack_dashboard.attempts import Attempts
+from repack_dashboard.blobs import Blobs
 from repack_dashboard.board import Board
 from repack_dashboard.cluster import ClusterTasks, Relist
 from repack_dashboard.doors import Doors
@@ -17,6 +18,7 @@ from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
 from repack_dashboard.problems import ProblemError, not_found
+from repack_dashboard.rights import Rights
 from repack_dashboard.senders import IngestApi, Sender
 from repack_dashboard.settings import Settings
 from repack_dashboard.store import Store
@@ -40,6 +42,7 @@ class Services:
     operator: OperatorWatch
     announcer: Announcer
     attempts: Attempts
+    blobs: Blobs
     packages: Packages
     wheels: WheelStore
     tasks: ClusterTasks
@@ -51,6 +54,8 @@ class Services:
     """Where to ask who sends in."""
     marketplace: Marketplace | None = None
     """None where it is switched off."""
+    rights: Rights | None = None
+    """What our service account lacks; None where nobody asks."""
     is_draining: bool = field(default=False)
 
     @property
@@ -74,10 +79,11 @@ class Services:
     def check_listed(self) -> None:
         """Raise the 503 problem before the first list: no tasks and not yet knowing are two things."""
         if not self.relist.ready.is_set():
+            why = f": {self.relist.obstacle}" if self.relist.obstacle else ""
             raise ProblemError(
                 503,
-                "The Kubernetes API has not answered since this dashboard started, so the tasks are not known.",
-                hint="Check that the API server can be reached.",
+                f"The tasks could not be listed since this dashboard started{why}.",
+                hint="Check that the API server can be reached and knows RepackageTasks; it is tried again by itself.",
                 headers={"Retry-After": "2"},
             )
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repack_contract.source import SourceType
 from repack_contract.task import Arch, Mode
+from repack_objects.location import Location
 
 _PREFIX = "REPACK_DASHBOARD_"
 
@@ -43,6 +44,20 @@ class Settings(BaseSettings):
     """TCP port to listen on; 0 takes a free one and writes it to the log."""
     data_dir: Path = Path("data")
     """Folder of uploads, artifacts and logs; the only thing that must survive a restart."""
+    store_url: str | None = None
+    """An object store in place of the volume: `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
+    `data_dir` then holds only what may be lost. Credentials come from the environment (such as `AWS_ACCESS_KEY_ID` and
+    `AWS_SECRET_ACCESS_KEY`) or from the cloud's workload identity."""
+    store_endpoint: str | None = None
+    """Base URL of an object store of one's own, such as `https://minio.example.com`; the cloud's when absent."""
+    store_region: str | None = None
+    """Region of an S3 bucket; `AWS_REGION` when absent."""
+    store_path_style: bool = True
+    """S3: ask for `endpoint/bucket/key`; false asks for `bucket.endpoint/key`."""
+    store_allow_http: bool = False
+    """Let requests to the object store go unencrypted."""
+    store_ca_file: Path | None = None
+    """PEM file with the private authority of the object store's certificate."""
     static_dir: Path = Path(__file__).parent / "static"
     """Folder of the built page."""
 
@@ -179,7 +194,26 @@ class Settings(BaseSettings):
         if self.auth_mode is AuthMode.TOKEN:
             self.read_auth_token()
         self.read_redis_url()
+        self.read_store()
         return self
+
+    def read_store(self) -> Location | None:
+        """Return the object store that keeps the files; None is the folder.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+        if not self.store_url:
+            return None
+        return Location.read(
+            f"{_PREFIX}STORE_",
+            url=self.store_url,
+            endpoint=self.store_endpoint,
+            region=self.store_region,
+            path_style=self.store_path_style,
+            allow_http=self.store_allow_http,
+            ca_file=self.store_ca_file,
+        )
 
     def read_auth_token(self) -> str:
         """Return the token of the users as it is now.

@@ -1,6 +1,7 @@
 """Routes about the installation itself: configuration, the operator's health, liveness, readiness, metrics."""
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -49,14 +50,28 @@ def root_routes(services: Services) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Say whether to send users here: not before the tasks are listed, without the log, while we end."""
+        """Say whether to send users here: not before the tasks are listed, without log or vital right, while we end.
+
+        Nor before the object store could be written once, so that a wrong setting stops a roll-out. One that fails
+        later is told of and no more: without it tasks can still be watched, and no other replica has another.
+        """
+        rights = services.rights
         waits = {
             "draining": services.is_draining,
             "event-log-unreachable": not services.log.state.is_live,
+            "object-store-unreachable": not services.blobs.health.was_reached,
             "tasks-not-listed": not services.relist.ready.is_set(),
+            "rights-missing": rights is not None and rights.is_vital_missing,
         }
         reasons = [name for name, holds in waits.items() if holds]
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+        answer: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        if rights is not None and rights.missing:
+            answer["missing"] = rights.sentences
+        if services.relist.obstacle:
+            answer["obstacle"] = services.relist.obstacle
+        if error := services.blobs.health.error:
+            answer["degraded"] = [{"reason": "object-store-unreachable", "message": error.message, "hint": error.hint}]
+        return JSONResponse(answer, status_code=503 if reasons else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -120,7 +120,7 @@ class Desk:
         self._check_namespace(namespace)
         await access.require("create", namespace)
         labels = {} if new.rerun_of is None else {naming.LABEL_RERUN_OF: new.rerun_of}
-        upload_name = self._upload_name(new.spec)
+        upload_name = await self._upload_name(new.spec)
         if new.name is not None:
             return await self._create(_body(new.spec, namespace=namespace, name=new.name, labels=labels))
         base = derived_name(new.spec, upload_name)
@@ -132,7 +132,7 @@ class Desk:
         """Create the next run of a task."""
         view = self._services.task(uid, access)
         await access.require("create", view.namespace)
-        self._upload_name(view.spec)
+        await self._upload_name(view.spec)
         spec = view.spec.model_copy(update={"desired_state": DesiredState.ACTIVE})
         is_rerun = naming.LABEL_RERUN_OF in view.labels
         return await self._create_named(
@@ -190,11 +190,11 @@ class Desk:
             raise ProblemError(403, f"This dashboard does not look after the namespace {namespace}.",
                                hint=f"Choose one of: {', '.join(shown)}.", details={"field": "namespace"})  # fmt: skip
 
-    def _upload_name(self, spec: Spec) -> str | None:
+    async def _upload_name(self, spec: Spec) -> str | None:
         """Return the file name of the upload that a spec names; an upload that is not there is an error."""
         if spec.source.type is not SourceType.UPLOAD or spec.source.upload is None:
             return None
-        found = self._services.packages.find_upload(spec.source.upload.key)
+        found = await self._services.packages.find_upload(spec.source.upload.key)
         if found is None:
             raise SpecError("spec.source.upload.key", "there is no upload with this key", hint="Upload the file again.")
         return found[1].name

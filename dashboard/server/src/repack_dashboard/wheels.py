@@ -7,6 +7,7 @@ from fastapi.responses import FileResponse, Response
 
 from repack_contract.task import Arch
 from repack_dashboard.artifacts import MEDIA_TYPE
+from repack_dashboard.downloads import download
 from repack_dashboard.packages import Companion
 from repack_dashboard.problems import ProblemError, not_found
 from repack_dashboard.senders import IngestGuard, Sender
@@ -33,16 +34,16 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.get("/wheels/{sha256}", response_class=FileResponse, responses=_FILE)
     async def download_wheel(sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> Response:
         """Return a wheel that some worker has fetched before. The worker checks its hash again."""
-        _check_worker(services, sender)
-        path = wheels.find(sha256)
-        if path is None:
+        check_worker(services, sender)
+        found = await wheels.find(sha256)
+        if found is None:
             raise not_found("wheel with this sha256")
-        return FileResponse(path, media_type=MEDIA_TYPE)
+        return download(services.blobs, found, media_type=MEDIA_TYPE)
 
     @router.put("/wheels/{sha256}", status_code=204, openapi_extra=_BODY)
     async def take_wheel(request: Request, sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> None:
         """Keep a wheel for the other workers; refused when its content has another sha256."""
-        _check_worker(services, sender)
+        check_worker(services, sender)
         if wheels.is_on:
             await wheels.take(request.stream(), sha256=sha256, max_bytes=settings.max_artifact_bytes)
 
@@ -67,16 +68,17 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     async def download_companion(access: DownloadAccess, uid: str, filename: str, kind: Companion) -> Response:
         """Return the report, the bill of materials or the public key that belongs to a package."""
         services.task(uid, access)
-        path = packages.find_companion(uid, filename, kind)
-        if path is None:
+        found = (await packages.companions(uid, filename)).get(kind)
+        if found is None:
             raise not_found("such file beside this package")
         headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-        return FileResponse(path, media_type=_MEDIA_TYPES[kind], filename=f"{filename}.{kind.value}", headers=headers)
+        name = f"{filename}.{kind.value}"
+        return download(services.blobs, found, media_type=_MEDIA_TYPES[kind], filename=name, headers=headers)
 
     return router
 
 
-def _check_worker(services: Services, sender: Sender) -> None:
+def check_worker(services: Services, sender: Sender) -> None:
     """Raise the 403 problem for a service account that works on no task of ours."""
     if not sender.is_operator and (sender.work is None or sender.work.task_uid not in services.board.store):
         raise ProblemError(403, "This token is not that of a worker of a task.", hint="Only workers share wheels.")

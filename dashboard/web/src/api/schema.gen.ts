@@ -330,6 +330,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/memory/{kind}/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Recall
+         * @description Return what a worker of the same namespace remembered. It checks the entry itself.
+         */
+        get: operations["recall"];
+        /**
+         * Remember
+         * @description Keep an entry for the workers of the same namespace.
+         */
+        put: operations["remember"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operator": {
         parameters: {
             query?: never;
@@ -1061,10 +1085,22 @@ export interface components {
          */
         Heartbeat: {
             /**
+             * Apierrors
+             * @description Calls of the last minute that the API server did not answer, or refused for want of rights or capacity.
+             * @default 0
+             */
+            apiErrors: number;
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "heartbeat";
+            /**
+             * Lagseconds
+             * @description Age of the oldest change that the operator has not looked at yet.
+             * @default 0
+             */
+            lagSeconds: number;
             /** Leader */
             leader: boolean;
             /**
@@ -1179,6 +1215,12 @@ export interface components {
              */
             uid?: string | null;
         };
+        /**
+         * Kind
+         * @description What is remembered.
+         * @enum {string}
+         */
+        Kind: "plans" | "builds";
         /**
          * Limits
          * @description Limits in force, for the page to check before sending.
@@ -1469,10 +1511,14 @@ export interface components {
          * @description What the operator's heartbeat told.
          */
         OperatorHealth: {
+            /** Apierrors */
+            apiErrors?: number | null;
             /** Epoch */
             epoch?: number | null;
             /** Instance */
             instance?: string | null;
+            /** Lagseconds */
+            lagSeconds?: number | null;
             /** Lastheardat */
             lastHeardAt?: string | null;
             /** Leader */
@@ -2153,11 +2199,11 @@ export interface components {
         };
         /**
          * StorageReport
-         * @description What lies on the dashboard's volume, and when it goes. Of tasks the asker may not see nothing is counted.
+         * @description What the dashboard keeps, and when it goes. Of tasks the asker may not see nothing is counted.
          */
         StorageReport: {
             /** Freebytes */
-            freeBytes: number;
+            freeBytes?: number | null;
             /** @description Files of deleted tasks and uploads that no task names: they go when `retention_seconds` are over. */
             leaving: components["schemas"]["StoredBytes"];
             logs: components["schemas"]["StoredBytes"];
@@ -2174,8 +2220,11 @@ export interface components {
             retentionSeconds: number;
             /** @description What users uploaded and some task still names. */
             uploads: components["schemas"]["StoredBytes"];
-            /** Volumebytes */
-            volumeBytes: number;
+            /**
+             * Volumebytes
+             * @description None where an object store keeps the files: it has no end.
+             */
+            volumeBytes?: number | null;
         };
         /**
          * StoredArtifact
@@ -3307,6 +3356,72 @@ export interface operations {
                 content: {
                     "image/*": unknown;
                 };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["Kind"];
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description It cannot be done. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["Kind"];
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description It cannot be done. */
             default: {

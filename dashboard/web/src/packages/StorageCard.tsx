@@ -33,8 +33,7 @@ export function StorageCard({ count }: { count: number }) {
 
 function Figures({ report }: { report: StorageReport }) {
   const { t, language } = useWords();
-  const used = report.volumeBytes - report.freeBytes;
-  const share = report.volumeBytes > 0 ? used / report.volumeBytes : 0;
+  const volume = volumeOf(report);
   return (
     <>
       <dl className={styles.kinds}>
@@ -45,20 +44,24 @@ function Figures({ report }: { report: StorageReport }) {
             <dd className="muted">{t("storage.files", { n: integer(report[kind].files, language) })}</dd>
           </div>
         ))}
-        <div>
-          <dt>{t("storage.free")}</dt>
-          <dd>{bytes(report.freeBytes, language)}</dd>
-          <dd className="muted">{t("storage.of", { size: bytes(report.volumeBytes, language) })}</dd>
-        </div>
+        {volume && (
+          <div>
+            <dt>{t("storage.free")}</dt>
+            <dd>{bytes(volume.free, language)}</dd>
+            <dd className="muted">{t("storage.of", { size: bytes(volume.total, language) })}</dd>
+          </div>
+        )}
       </dl>
-      <svg className={styles.gauge} viewBox="0 0 100 2" preserveAspectRatio="none" aria-hidden="true">
-        <rect width="100" height="2" className={styles.track} />
-        <rect
-          width={Math.max(0.5, share * 100)}
-          height="2"
-          className={share > 0.9 ? styles.full : styles.used}
-        />
-      </svg>
+      {volume && (
+        <svg className={styles.gauge} viewBox="0 0 100 2" preserveAspectRatio="none" aria-hidden="true">
+          <rect width="100" height="2" className={styles.track} />
+          <rect
+            width={Math.max(0.5, volume.share * 100)}
+            height="2"
+            className={volume.share > 0.9 ? styles.full : styles.used}
+          />
+        </svg>
+      )}
       <ul className={styles.rules}>
         <li>{t("storage.rule.task")}</li>
         <li>{t("storage.rule.grace", { time: spell(report.retentionSeconds, language) })}</li>
@@ -71,4 +74,11 @@ function Figures({ report }: { report: StorageReport }) {
       </ul>
     </>
   );
+}
+
+/** The volume that the files lie on; an object store has no end, and nothing is said of one. */
+function volumeOf({ volumeBytes: total, freeBytes: free }: StorageReport) {
+  return total == null || free == null
+    ? null
+    : { total, free, share: total > 0 ? (total - free) / total : 0 };
 }
