@@ -106,6 +106,31 @@ e2e: setup e2e-images ## Run the conformance and end-to-end tests against the cl
 	@REPACK_CHAOS_IMAGE=$${REPACK_CHAOS_IMAGE:-dify-repack/worker:$(E2E_TAG)} $(BIN)/python -m pytest -m cluster --ignore tests/e2e
 	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e
 
+# Helm 3 from its Go module; like the project's releases it believes in a current Kubernetes when it has no cluster.
+HELM3 := helm.sh/helm/v3
+HELM3_BELIEVES := $(foreach where,pkg/chartutil pkg/lint/rules,-X $(HELM3)/$(where).k8sVersionMajor=1 -X $(HELM3)/$(where).k8sVersionMinor=37)
+
+.PHONY: helm3
+helm3: setup ## Run the chart's tests with Helm 3, built from its Go module (with KUBECONFIG: install with it too)
+	@test -x .local/go/helm || GOBIN="$(CURDIR)/.local/go" nice go install -ldflags "$(HELM3_BELIEVES)" $(HELM3)/cmd/helm@v3.22.0
+	@PATH="$(CURDIR)/.local/go:$$PATH" $(BIN)/python -m pytest tests/chart
+	@test -z "$${KUBECONFIG:-}" || PATH="$(CURDIR)/.local/go:$$PATH" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/test_lifecycle.py
+
+.PHONY: e2e-kinds
+e2e-kinds: setup e2e-images ## Install the chart beside the CRDs of the Prometheus operator and of the Gateway API, from their Go modules
+	@E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_kinds.py
+
+# What enforces NetworkPolicies while the tests run; by default kube-router beside the node of ../shared/cluster (needs ipset).
+POLICY_ENFORCER ?= nsenter --target $(shell cat ~/.cache/test-cluster/node.pid 2>/dev/null) --mount --net --uts \
+  $(CURDIR)/.local/go/kube-router --kubeconfig=$(KUBECONFIG) --hostname-override=node1 \
+  --run-firewall=true --run-router=false --run-service-proxy=false --run-loadbalancer=false
+
+.PHONY: e2e-policies
+e2e-policies: setup e2e-images ## Prove the chart's NetworkPolicies, with kube-router from its Go module to enforce them
+	@test -x .local/go/kube-router || GOBIN="$(CURDIR)/.local/go" nice go install github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0
+	@trap '$(POLICY_ENFORCER) --cleanup-config > /dev/null 2>&1' EXIT; \
+	  POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
+
 .PHONY: bench
 bench: setup ## Print benchmarks as ratios against a peer
 	@$(BIN)/python bench/pack.py

@@ -74,7 +74,10 @@ async def opened(page: Page) -> None:
 LINKS = "langgenius/openai@0.2.7%0Ahttps://marketplace.dify.ai/plugins/langgenius/tavily%0Alanggenius/openai@0.2.7"
 STAGED = (
     Shot("list", "/", some_chosen, ("light-en", "dark-zh")),
+    Shot("both", "/tasks/default/ollama-0-1-3", None, ()),
+    Shot("queued", "/tasks/default/tavily-0-1-2", None, ()),
     Shot("packages", "/packages", None, ()),
+    Shot("settings", "/settings", None, ()),
     Shot("throughput", "/throughput", None, ("light-en",)),
     Shot("new-marketplace", "/new", from_the_marketplace, ("light-en",)),
     Shot("new-links", f"/new?plugin={LINKS}", None, ()),

@@ -18,9 +18,10 @@ from repack_contract.phases import Stage
 from repack_contract.source import Source, SourceType, UrlSource
 from repack_contract.task import Arch, PackageIndex, Spec, Target
 from repack_worker.fetch import Download, Fetcher
+from repack_worker.guard import NetworkGuard
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
-from repack_worker.settings import Settings, passed_on_environment
+from repack_worker.settings import Settings, passed_on_environment, proxy_for
 from repack_worker.sources import FileSource
 from repack_worker.stages import STEPS
 from repack_worker.store import FolderStore
@@ -114,8 +115,10 @@ async def packed(plugin: Path, folder: Path, settings: Settings, *, index: str, 
     )  # fmt: skip
     journal = Journal(attempt=1, reporters=[])
     store = FolderStore(folder / "out")
-    work = Work(spec, settings, FileSource(plugin), store, journal, fetcher, folder)
-    await run_steps(WITHOUT_VERIFY, work)
+    async with NetworkGuard(settings.addresses, proxy_for) as guard:
+        await run_steps(
+            WITHOUT_VERIFY, Work(spec, settings, FileSource(plugin), store, journal, fetcher, guard, folder)
+        )
 
 
 async def fleet(plugins: Sequence[Path], folder: Path, settings: Settings, *, index: str, at_once: int) -> float:

@@ -97,7 +97,7 @@ def test_many_links_become_many_tasks_after_a_look_at_what_they_mean(on_stage: P
     expect(preview.locator("[data-state=wrong]")).to_contain_text("Only http and https")
     expect(preview.get_by_role("link", name="made-2-0-0")).to_be_visible()
     on_stage.get_by_role("button", name="Repackage 3 plugins").click()
-    expect(on_stage.get_by_test_id("toasts")).to_contain_text("Tasks created: 3.")
+    expect(on_stage.get_by_test_id("toasts")).to_contain_text("3 tasks created.")
     expect(on_stage.locator("[data-uid]")).to_have_count(4)
     assert {"one-1-0-0", "two-1", "made-2-0-0-2"} <= {name for _, name in stage.api.objects}
 
@@ -160,3 +160,33 @@ def test_a_file_of_another_kind_is_refused_with_the_reason_before_it_is_sent(on_
     on_stage.goto("/new")
     on_stage.locator("input[type=file]").set_input_files(picture)
     expect(on_stage.get_by_role("alert")).to_contain_text("holiday.png is no .difypkg file")
+
+
+def test_a_file_is_dropped_anywhere_on_the_page_and_its_upload_can_be_cancelled(on_stage: Page):
+    on_stage.route("**/api/v1/uploads**", lambda _route: None)  # an answer that never comes
+    on_stage.goto("/packages")
+    expect(on_stage.get_by_role("heading", name="Packages")).to_be_visible()
+    on_stage.evaluate(
+        """() => {
+          const data = new DataTransfer();
+          data.items.add(new File(['PK'], 'dropped.difypkg'));
+          for (const kind of ['dragenter', 'dragover', 'drop'])
+            document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+        }"""
+    )
+    dialog = on_stage.get_by_role("dialog", name="New task")
+    expect(dialog).to_contain_text("dropped.difypkg")
+    expect(dialog.get_by_role("progressbar", name="Uploading dropped.difypkg")).to_be_attached()
+    expect(dialog.get_by_role("button", name="Repackage")).to_be_disabled()
+    dialog.get_by_role("button", name="Cancel the upload").click()
+    expect(dialog).to_contain_text("Drop a .difypkg file here")
+    expect(dialog.get_by_role("button", name="Repackage")).to_be_enabled()
+
+
+def test_a_proxy_that_answers_an_upload_with_a_page_of_its_own_is_told_as_a_failure(on_stage: Page, tmp_path: Path):
+    plugin = tmp_path / "a.difypkg"
+    plugin.write_bytes(b"PK")
+    on_stage.route("**/api/v1/uploads**", lambda route: route.fulfill(status=200, body="<html>sign in</html>"))
+    on_stage.goto("/new")
+    on_stage.locator("input[type=file]").set_input_files(plugin)
+    expect(on_stage.get_by_role("alert")).to_contain_text("That did not work.")

@@ -59,7 +59,7 @@ def test_rows_do_not_move_under_the_pointer(on_stage: Page, stage: Stage):
     expect(row).to_contain_text("gamma")
     row.hover()
     stage.put(a_task_of(9, plugin="acme/newest", phase="Pending"))
-    show = on_stage.get_by_role("button", name="New tasks: 1")
+    show = on_stage.get_by_role("button", name="1 new task")
     expect(show).to_be_visible()
     expect(on_stage.locator("[data-uid]").first).to_contain_text("gamma")
     show.click()
@@ -74,7 +74,7 @@ def test_a_queued_row_says_its_place_and_why(on_stage: Page, stage: Stage):
     row = on_stage.locator("[data-uid]").first
     expect(row).to_contain_text("Position 3 in the queue: all 8 slots are in use.")
     on_stage.get_by_role("button", name="中文").click()
-    expect(row).to_contain_text("排队第 3 位：8 个运行位已全部占用。")
+    expect(row).to_contain_text("排队第 3 位：8 个槽位均已占用。")
 
 
 def test_ten_thousand_tasks_are_a_handful_of_rows_and_the_last_one_is_reached(on_stage: Page, stage: Stage):
@@ -103,6 +103,42 @@ def test_a_range_is_chosen_with_shift_and_all_that_match_with_one_box(on_stage: 
     expect(bar).to_have_count(0)
 
 
+def test_a_selection_stands_in_the_address_and_comes_back_with_it(on_stage: Page, stage: Stage):
+    three(stage)
+    on_stage.goto("/?phase=Failed,Succeeded")
+    on_stage.get_by_role("checkbox", name="Select beta-1-0-0").click()
+    on_stage.get_by_role("checkbox", name="Select alpha-1-0-0").click()
+    expect(on_stage).to_have_url(re.compile(rf"phase=Failed,Succeeded&sel={uid_of(1)},{uid_of(2)}$"))
+    bar = on_stage.get_by_role("region", name="Selected tasks")
+    expect(bar).to_contain_text("2 selected")
+    on_stage.reload()
+    expect(bar).to_contain_text("2 selected")
+    expect(on_stage.get_by_role("checkbox", name="Select beta-1-0-0")).to_be_checked()
+    bar.get_by_role("button", name="Clear selection").click()
+    expect(on_stage).to_have_url(f"{stage.url}/?phase=Failed,Succeeded")
+    on_stage.goto("/?sel=all")
+    expect(bar).to_contain_text("3 selected")
+    on_stage.get_by_role("button", name="Failed").click()
+    expect(bar).to_have_count(0)
+
+
+def test_the_list_is_as_it_was_left_when_one_comes_back(on_stage: Page, stage: Stage):
+    three(stage)
+    on_stage.goto("/?phase=Failed,Succeeded&sort=name")
+    on_stage.get_by_role("checkbox", name="Select beta-1-0-0").click()
+    left = on_stage.url
+    on_stage.get_by_role("link", name="acme/alpha").click()
+    expect(on_stage.get_by_role("heading", level=1)).to_contain_text("acme/alpha")
+    on_stage.get_by_role("link", name="Go to the tasks").click()
+    expect(on_stage).to_have_url(left)
+    expect(on_stage.get_by_role("region", name="Selected tasks")).to_contain_text("1 selected")
+    on_stage.get_by_role("link", name="New task").click()
+    expect(on_stage.get_by_role("dialog")).to_be_visible()
+    on_stage.keyboard.press("Escape")
+    expect(on_stage).to_have_url(left)
+    expect(on_stage.locator("[data-uid]")).to_have_count(2)
+
+
 def test_what_fails_of_many_is_listed_and_the_rest_is_done(on_stage: Page, stage: Stage, complaints: Any):
     complaints.expect("status of 409")
     three(stage)
@@ -114,7 +150,7 @@ def test_what_fails_of_many_is_listed_and_the_rest_is_done(on_stage: Page, stage
     on_stage.get_by_role("checkbox", name="Select all 2 tasks that match").click()
     on_stage.get_by_role("button", name="Cancel 2").click()
     on_stage.get_by_role("dialog").get_by_role("button", name="Cancel 2").click()
-    failures = on_stage.get_by_role("dialog", name="This did not work for 1 tasks")
+    failures = on_stage.get_by_role("dialog", name="This did not work for 1 task")
     expect(failures).to_contain_text("delta-1-0-0")
     assert stage.api.objects["default", "gamma-1-0-0"]["spec"]["desiredState"] == "Cancelled"
 
@@ -125,7 +161,7 @@ def test_deleting_many_says_how_many_files_go_and_does_it(on_stage: Page, stage:
     on_stage.get_by_role("checkbox", name="Select all 3 tasks that match").click()
     on_stage.get_by_role("button", name="Delete 3").click()
     dialog = on_stage.get_by_role("dialog")
-    expect(dialog).to_contain_text("Packages deleted with them: 1 (12.4 MB)")
+    expect(dialog).to_contain_text("1 package is deleted with them (12.4 MB)")
     dialog.get_by_role("button", name="Delete 3").click()
     expect(on_stage.get_by_text("No tasks yet")).to_be_visible()
     assert stage.api.objects == {}

@@ -1,19 +1,23 @@
 """Signing in: nothing is shown to strangers, and the token goes where it may and nowhere else."""
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from console import Complaints, watch
 from fakes.marketplace import FakeMarketplace
+from fakes.proxy import FaultProxy
 from fakes.reviews import Known, ReviewingApi
-from running_dashboard import from_worker, logged
-from staged import Stage, a_task_of, staged
+from local_mode import wait_for
+from running_dashboard import SENDER, from_worker, logged
+from staged import Stage, a_task_of, an_artifact, staged, uid_of
 
 TOKEN = "a-token-that-only-the-test-knows"
 
@@ -86,6 +90,37 @@ def test_what_a_signed_in_user_asks_for_carries_the_token(stranger: Page, guarde
     with stranger.expect_download() as waiting:
         stranger.get_by_role("link", name="Download the log").click()
     assert waiting.value.suggested_filename == "mine-1-0-0-1.log"
+
+
+def test_a_signed_in_users_download_is_resumed_by_the_browser_when_the_line_is_cut(
+    browser: Browser, guarded: Stage, complaints: Complaints
+):
+    content = b"PK\x03\x04" + bytes(range(256)) * 120_000
+    uid, name = uid_of(77), "acme-heavy_1.0.0-linux-amd64-offline.difypkg"
+    guarded.put(a_task_of(77, plugin="acme/heavy", status={"artifacts": []}))
+    headers = SENDER | {"X-Content-SHA256": hashlib.sha256(content).hexdigest()}
+    path = f"/api/v1/ingest/artifacts/{uid}/1/amd64/{name}"
+    guarded.run(guarded.dashboard.http.put(path, content=content, headers=headers))
+    artifact = an_artifact(uid, "acme", "heavy", "1.0.0", size=len(content))
+    guarded.put(a_task_of(77, plugin="acme/heavy", status={"artifacts": [artifact], "sequence": 6}))
+    address = urlsplit(guarded.url)
+    with FaultProxy((str(address.hostname), int(address.port or 80))) as proxy:
+        context = browser.new_context(base_url=proxy.url, locale="en-US", accept_downloads=True)
+        page = context.new_page()
+        complaints.expect("WebSocket connection|net::ERR|Failed to load resource")
+        watch(page, complaints)
+        page.goto("/tasks/default/heavy-1-0-0")
+        sign_in(page, TOKEN)
+        link = page.get_by_role("link", name="Download", exact=True)
+        expect(link).to_be_visible()
+        proxy.limit(len(content) // 3)
+        with page.expect_download() as waiting:
+            link.click()
+        wait_for(lambda: proxy.was_cut, what="the line to be cut in the middle of the file")
+        assert Path(waiting.value.path()).read_bytes() == content
+        assert TOKEN not in page.evaluate("document.cookie")
+        context.close()
+    assert complaints.unexpected() == []
 
 
 def test_signing_out_disconnects_and_shows_nothing_any_more(stranger: Page):

@@ -70,7 +70,7 @@ def test_following_pauses_when_one_scrolls_up_and_goes_on_when_asked(on_stage: P
     expect(on_stage.get_by_role("checkbox", name="Follow")).not_to_be_checked()
     told = [{"n": n, "ts": moment(), "text": f"late {n}"} for n in range(501, 511)]
     stage.tell(from_worker(uid_of(1), {"kind": "log", "lines": told}, batch=900))
-    expect(on_stage.get_by_text("New lines: 10")).to_be_visible()
+    expect(on_stage.get_by_text("10 new lines")).to_be_visible()
     on_stage.get_by_role("button", name="Jump to latest").click()
     expect(log).to_contain_text("late 510")
 
@@ -151,3 +151,88 @@ def test_throughput_is_a_picture_with_a_table_that_says_the_same(on_stage: Page,
     assert sum(map(int, cells)) == int(ended) > 10
     on_stage.get_by_role("link", name="The package index").click()
     expect(on_stage.locator("[data-uid]").first).to_contain_text("Failed")
+
+
+def test_throughput_counts_what_was_deleted_since(on_stage: Page, stage: Stage):
+    stage.put(a_task_of(1, plugin="acme/stays", minutes_ago=3))
+    stage.put(a_task_of(2, plugin="acme/goes", phase="Failed", minutes_ago=2, status={"reason": "DiskFull"}))
+    on_stage.goto("/throughput")
+    ended = on_stage.locator("dl > div", has_text="Tasks ended").locator("dd")
+    expect(ended).to_have_text("2")
+    stage.run(stage.dashboard.http.delete(f"/api/v1/tasks/{uid_of(2)}"))
+    expect(on_stage.get_by_role("link", name="There is no room left on the disk.")).to_be_visible()
+    expect(ended).to_have_text("2")
+    on_stage.reload()
+    expect(ended).to_have_text("2")
+    expect(on_stage.get_by_role("link", name="There is no room left on the disk.")).to_be_visible()
+
+
+def test_of_two_targets_the_one_that_failed_is_named_and_the_other_is_there(on_stage: Page, stage: Stage):
+    stage.put(
+        a_task_of(1, plugin="acme/half", phase="Failed",
+                  spec={"targets": [{"arch": "amd64"}, {"arch": "arm64"}]},
+                  status={"reason": "NoWheelForPlatform",
+                          "message": "linux/arm64: numpy==2.1.3 has no wheel. Hint: Choose another target.",
+                          "artifacts": [an_artifact(uid_of(1), "acme", "half", "1.0.0")]})
+    )  # fmt: skip
+    on_stage.goto("/tasks/default/half-1-0-0")
+    note = on_stage.get_by_role("alert")
+    expect(note).to_contain_text("linux/arm64: numpy==2.1.3 has no wheel.")
+    expect(note).to_contain_text("What to do: Choose another target.")
+    expect(note.get_by_role("button", name="Copy the server's words")).to_be_visible()
+    package = on_stage.get_by_role("region", name="Offline package linux/amd64")
+    expect(package.get_by_role("link", name="Download")).to_be_visible()
+    expect(on_stage.get_by_role("region", name="Offline package linux/arm64")).to_have_count(0)
+
+
+def test_a_reload_in_the_middle_shows_the_same_stages_and_bytes(on_stage: Page, stage: Stage):
+    scenes.a_busy_day(stage)
+    on_stage.goto("/tasks/default/openai-0-2-7")
+    stages = on_stage.get_by_role("list", name="Stages").locator("[data-state]")
+    expect(on_stage.get_by_text("48.1 MB of 77.6 MB")).to_be_visible()
+    before = stages.evaluate_all("all => all.map(each => [each.dataset.stage, each.dataset.state])")
+    assert before[:3] == [["Fetch", "Done"], ["Plan", "Done"], ["Download", "Running"]]
+    on_stage.reload()
+    expect(on_stage.get_by_text("48.1 MB of 77.6 MB")).to_be_visible()
+    assert stages.evaluate_all("all => all.map(each => [each.dataset.stage, each.dataset.state])") == before
+
+
+def test_the_log_of_a_task_whose_pod_is_gone_is_read_as_one_likes(on_stage: Page, stage: Stage):
+    with_log(stage, 300, phase="Succeeded")
+    on_stage.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    on_stage.goto("/tasks/default/talker-1-0-0#log")
+    viewer = on_stage.get_by_role("region", name="Log")
+    expect(viewer).to_be_in_viewport()
+    log = viewer.get_by_role("log")
+    expect(log).to_contain_text("line 300 of 300")
+    viewer.get_by_role("checkbox", name="Wrap").check()
+    viewer.get_by_role("checkbox", name="Time").check()
+    expect(log.locator("[data-index]").last).to_contain_text(":")
+    viewer.get_by_role("button", name="Copy Log").click()
+    assert on_stage.evaluate("navigator.clipboard.readText()").splitlines()[-1] == "line 300 of 300"
+    with on_stage.expect_download() as waiting:
+        viewer.get_by_role("link", name="Download the log").click()
+    assert Path(waiting.value.path()).read_text().count("\n") == 300
+    viewer.get_by_role("button", name="Full screen").click()
+    expect(viewer.get_by_role("button", name="Leave full screen")).to_be_visible()
+    viewer.get_by_role("button", name="Leave full screen").click()
+    on_stage.reload()
+    expect(viewer.get_by_role("checkbox", name="Wrap")).to_be_checked()
+    expect(viewer.get_by_role("checkbox", name="Time")).to_be_checked()
+
+
+def test_keys_follow_the_log_cancel_and_run_again(on_stage: Page, stage: Stage):
+    with_log(stage, 50)
+    on_stage.goto("/tasks/default/talker-1-0-0")
+    follow = on_stage.get_by_role("checkbox", name="Follow")
+    expect(follow).to_be_checked()
+    on_stage.keyboard.press("f")
+    expect(follow).not_to_be_checked()
+    on_stage.keyboard.press("c")
+    expect(on_stage.get_by_role("dialog", name="Cancel this task?")).to_be_visible()
+    on_stage.keyboard.press("Escape")
+    expect(on_stage.get_by_role("dialog")).to_have_count(0)
+    stage.put(a_task_of(1, plugin="acme/talker", status={"sequence": 9}))
+    expect(on_stage.get_by_role("button", name="Run again")).to_be_visible()
+    on_stage.keyboard.press("r")
+    on_stage.wait_for_url("**/tasks/default/talker-1-0-0-2")

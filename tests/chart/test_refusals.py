@@ -29,6 +29,8 @@ REDIS = {"redis": {"url": "redis://redis:6379/0"}}
         ({"rbac": {"scope": "namespaces"}}, "list the namespaces whose tasks are served"),
         ({"operator": {"replicas": 2, "leaderElection": {"enabled": False}}}, "all of them would work at once"),
         ({"namespaces": ["a"], "dashboard": {"namespace": "b"}}, "nobody would serve what the page creates there"),
+        ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels sets app.kubernetes.io/name"),
+        ({"operator": {"podLabels": {"helm.sh/chart": "x"}}}, "operator.podLabels sets helm.sh/chart"),
         ({"dashboard": {"ingress": {"enabled": True}}}, "needs dashboard.ingress.host"),
         ({"dashboard": {"httpRoute": {"enabled": True}}}, "needs dashboard.httpRoute.parentRefs"),
         ({"worker": {"profiles": {"default": None, "large": {}}}}, "no profile named default"),

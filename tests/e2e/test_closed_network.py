@@ -1,4 +1,7 @@
-"""A closed network: an index with a login and a certificate of the company's own, a proxy, a signing key, a token."""
+"""A closed network: an index with a login and a certificate of the company's own, a proxy, a signing key, a token.
+
+The rights are given in three namespaces only, so that this is the test of `rbac.scope: namespaces` too.
+"""
 
 import base64
 import json
@@ -58,7 +61,13 @@ def closed(cluster: Cluster) -> Iterator[Cluster]:
         "proxy": {"http": f"http://proxy.{TEAM}.svc:3128"},
         "allowedPrivateHosts": [f"files.{TEAM}.svc"],
     }
-    install(cluster, {"worker": worker, "dashboard": {"auth": {"existingSecret": {"name": "my-token", "key": "page"}}}})
+    values: Object = {
+        "rbac": {"scope": "namespaces"},
+        "namespaces": [TEAM, f"{TEAM}-stranger", f"{TEAM}-distrustful"],
+        "worker": worker,
+        "dashboard": {"auth": {"existingSecret": {"name": "my-token", "key": "page"}}},
+    }
+    install(cluster, values)
     yield cluster
     uninstall(cluster)
     cluster.kubectl("delete", "namespace", f"{TEAM}-stranger", f"{TEAM}-distrustful", "--wait=false")

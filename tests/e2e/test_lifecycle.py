@@ -20,6 +20,10 @@ def test_an_upgrade_keeps_tasks_packages_and_the_token(cluster: Cluster):
             assert page.get(artifact["uri"]).status_code == httpx.codes.OK
         lease = cluster.get("lease", f"{RELEASE}-operator", namespace=HOME)
         assert lease["spec"]["holderIdentity"]
+        # Back to one replica, which is replaced and never doubled: the strategy of the Deployment changes too.
+        install(cluster, {"operator": {"replicas": 1, "maxConcurrent": 2}, "worker": worker})
+        strategy = cluster.get("deploy", f"{RELEASE}-operator", namespace=HOME)["spec"]["strategy"]
+        assert strategy == {"type": "Recreate"}
         cluster.apply(task("after", "locked"))
         assert cluster.finished("after")["phase"] == "Succeeded"
     finally:

@@ -177,3 +177,8 @@ def test_users_see_what_the_cluster_lets_them_list(replicas: Cluster):
         refused = httpx.delete(f"{url}/api/v1/tasks/{uid}", headers=reader, trust_env=False)
         assert refused.status_code == httpx.codes.FORBIDDEN, refused.text
         assert httpx.get(f"{url}/api/v1/tasks", trust_env=False).status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_the_self_test_of_the_chart_passes_with_an_account_of_its_own(replicas: Cluster):
+    said = replicas.helm("test", RELEASE, "-n", HOME, "--logs", "--timeout", "120s")
+    assert "verified by SeccompFilter" in said

@@ -281,7 +281,7 @@ def test_a_dashboard_that_may_not_ask_who_sends_in_says_so_to_the_sender(
     bound = ("--bound-object-kind=Pod", "--bound-object-name=sender", "--audience=dify-repack-ingest")
     token = rights_only.kubectl("-n", TEAM, "create", "token", "default", *bound).strip()
     with lacking(rights_only, role, verb, resource), dashboard(rights_only, tmp_path) as program:
-        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer")
+        until(lambda: program.ask()[0] in {200, 503}, what="the dashboard to answer", seconds=40)
         answer = program.post("/api/v1/ingest/events", headers={"Authorization": f"Bearer {token}"}, json={})
         assert answer.status_code == 403
         assert f'cannot {verb} resource "{resource}"' in answer.json()["detail"]

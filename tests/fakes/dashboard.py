@@ -18,6 +18,10 @@ class FakeDashboard:
         self.artifacts: dict[str, bytes] = {}
         self.companions: dict[str, bytes] = {}
         self.wheels: dict[str, bytes] = {}
+        self.memory: dict[str, bytes] = {}
+        """What workers remember for each other, by `plans/<key>` and `builds/<key>`."""
+        self.forgets: int | None = None
+        """The status of every answer about what workers remember, where it fails."""
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
@@ -59,7 +63,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
     def do_GET(self) -> None:
+        if self.server.ingest.forgets and "/memory/" in self.path:
+            self._answer(self.server.ingest.forgets, b"{}")
+            return
         name = self.path.rpartition("/")[2]
+        if "/memory/" in self.path:
+            name = self.path.partition("/memory/")[2]
+            kept = self.server.ingest.memory
+            content = kept.get(name)
+            if self._authorized():
+                self._answer(200 if content is not None else 404, content or b"{}")
+            return
         kept = self.server.ingest.wheels if "/wheels/" in self.path else self.server.ingest.uploads
         content = kept.get(name)
         if self._authorized():
@@ -76,18 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         body, ingest = self._body(), self.server.ingest
         if not self._authorized():
             return
-        if "/logs/" in self.path:
-            ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
-            self._answer(204, b"")
-            return
-        if "/companions/" in self.path or "/wheels/" in self.path:
-            kept = ingest.wheels if "/wheels/" in self.path else ingest.companions
-            kept[self.path.rpartition("/")[2]] = body
-            self._answer(204, b"")
-            return
-        if "/results/" in self.path:
-            ingest.results[self.path] = json.loads(body)
-            self._answer(204, b"")
+        if (kept := self._kept(body)) is not None:
+            self._answer(kept, b"")
             return
         if ingest.refuse_artifacts:
             self._answer(ingest.refuse_artifacts.pop(0), b'{"detail": "not now"}')
@@ -97,6 +101,24 @@ class _Handler(BaseHTTPRequestHandler):
         ingest.artifacts[self.path] = body
         answer = {"uri": f"/api/v1/artifacts/{self.path.rpartition('/')[2]}", "sha256": sha256, "sizeBytes": len(body)}
         self._answer(201, json.dumps(answer).encode())
+
+    def _kept(self, body: bytes) -> int | None:
+        """Keep what is no artifact and return the status to answer with."""
+        ingest, name = self.server.ingest, self.path.rpartition("/")[2]
+        if "/logs/" in self.path:
+            ingest.logs[self.path] = [json.loads(line) for line in body.decode().splitlines()]
+        elif "/memory/" in self.path:
+            if ingest.forgets:
+                return ingest.forgets
+            ingest.memory[self.path.partition("/memory/")[2]] = body
+        elif "/companions/" in self.path or "/wheels/" in self.path:
+            kept = ingest.wheels if "/wheels/" in self.path else ingest.companions
+            kept[name] = body
+        elif "/results/" in self.path:
+            ingest.results[self.path] = json.loads(body)
+        else:
+            return None
+        return 204
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["Content-Length"]))

@@ -39,6 +39,9 @@ class FaultProxy:
         self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._closed = False
+        self._limit: int | None = None
+        self.was_cut = False
+        """The connection that sent too much for `limit` was cut."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -74,6 +77,10 @@ class FaultProxy:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+    def limit(self, size: int) -> None:
+        """Cut the next connection on which the server sends more than so many bytes, and none after it."""
+        self._limit = size
 
     def reset(self) -> None:
         """Break every open connection as a crashed machine does: by RST, without a farewell."""
@@ -112,8 +119,13 @@ class FaultProxy:
                 threading.Thread(target=self._pump, args=work, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, stops: set[Wire], passed: list[float]) -> None:
+        sent = 0
         with contextlib.suppress(OSError):
             while data := self._receive(source, passed):
+                sent += len(data) if Wire.STALL in stops else 0
+                if self._limit is not None and sent > self._limit:
+                    self._limit, self.was_cut = None, True
+                    break
                 with self._changed:
                     self._changed.wait_for(lambda: self._wire not in stops or self._closed)
                 sink.sendall(data)

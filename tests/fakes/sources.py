@@ -65,6 +65,11 @@ def an_sdist(
     files["PKG-INFO"] = "\n".join(
         ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in stated)]
     )
+    return archive_of(name, files, version=version)
+
+
+def archive_of(name: str, files: dict[str, str], *, version: str = "1.0") -> WheelFile:
+    """Return the source archive of a project's files."""
     base, buffer = f"{name.replace('-', '_')}-{version}", io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path, text in files.items():

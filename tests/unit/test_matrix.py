@@ -17,7 +17,7 @@ def sources() -> dict[str, str]:
     """Return the text of all test files by the last part of their name."""
     texts: dict[str, str] = {}
     for folder in FOLDERS:
-        for path in [*folder.rglob("test_*.py"), *folder.rglob("*.test.ts*")]:
+        for path in [*folder.rglob("*.py"), *folder.rglob("*.test.ts*")]:
             texts[path.name] = texts.get(path.name, "") + path.read_text(encoding="utf-8")
     return texts
 
@@ -32,7 +32,10 @@ def test_every_test_that_a_document_names_is_there(document: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("document", ["realtime-matrix.md", "worker-matrix.md"])
+MATRICES = ["operator-matrix.md", "page-features.md", "realtime-matrix.md", "worker-matrix.md"]
+
+
+@pytest.mark.parametrize("document", MATRICES)
 def test_a_matrix_names_a_test_for_nearly_every_line(document: str) -> None:
     text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| ")]

@@ -80,6 +80,11 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* It has no namespace, so its name says whose it is */}}
+{{- define "dify-repack.priorityClass" -}}
+{{ include "dify-repack.fullname" . }}-{{ .Release.Namespace }}
+{{- end }}
+
 {{/* Where a Pod runs: (dict "root" $ "component" "operator") */}}
 {{- define "dify-repack.placement" -}}
 {{- $values := index .root.Values .component }}
@@ -108,7 +113,7 @@ topologySpreadConstraints:
         {{- include "dify-repack.selector" . | nindent 8 }}
 {{- end }}
 {{- $priority := $values.priorityClassName }}
-{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.fullname" .root }}{{ end }}
+{{- if and (not $priority) .root.Values.priorityClass.create }}{{ $priority = include "dify-repack.priorityClass" .root }}{{ end }}
 {{- with $priority }}
 priorityClassName: {{ . }}
 {{- end }}
@@ -196,6 +201,14 @@ http://{{ include "dify-repack.fullname" . }}-dashboard.{{ .Release.Namespace }}
 {{- end }}
 {{- if and .Values.namespaces $dashboard.namespace (not (has $dashboard.namespace .Values.namespaces)) }}
 {{- fail (printf "dashboard.namespace is %s, which is not in namespaces: nobody would serve what the page creates there" $dashboard.namespace) }}
+{{- end }}
+{{- range $where := list "commonLabels" "operator.podLabels" "dashboard.podLabels" }}
+{{- $labels := $.Values }}{{ range splitList "." $where }}{{ $labels = index $labels . }}{{ end }}
+{{- range $label, $_ := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $label }}
+{{- fail (printf "%s sets %s, by which the chart finds its own objects: choose another name" $where $label) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if not (hasKey .Values.worker.profiles "default") }}
 {{- fail "worker.profiles has no profile named default: tasks that name none use it" }}

@@ -18,6 +18,7 @@ const TaskPage = lazy(() => import("./task/TaskPage"));
 const CreateDialog = lazy(() => import("./create/CreateDialog"));
 const ShortcutHelp = lazy(() => import("./ui/ShortcutHelp"));
 const PackagesPage = lazy(() => import("./packages/PackagesPage"));
+const SettingsPage = lazy(() => import("./settings/SettingsPage"));
 const ThroughputPage = lazy(() => import("./throughput/ThroughputPage"));
 
 export function App() {
@@ -63,6 +64,9 @@ function Pages() {
           </Route>
           <Route path="/packages">
             <PackagesPage />
+          </Route>
+          <Route path="/settings">
+            <SettingsPage />
           </Route>
           <Route path="/throughput">
             <ThroughputPage />

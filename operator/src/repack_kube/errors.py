@@ -87,6 +87,13 @@ _BY_STATUS: dict[int, type[KubeError]] = {
 }
 
 
+def unknown_kind(error: KubeError) -> str:
+    """Return what to do where a list was answered by 404: the cluster has no RepackageTasks; empty of other errors."""
+    if not isinstance(error, NotFoundError):
+        return ""
+    return "this cluster has no kind RepackageTask: apply crds/repackagetasks.yaml, or set crds.enabled in the chart"
+
+
 def error_from_status(status: int, body: Object) -> KubeError:
     """Return the error that a `Status` object stands for."""
     message = str(body.get("message") or f"HTTP {status}")

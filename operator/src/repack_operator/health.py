@@ -23,6 +23,8 @@ class Health:
     """Another replica leads; this one is ready to take over when it hears the API server."""
     missing: tuple[str, ...] = ()
     """Rights that the operator needs and does not have."""
+    obstacle: str = ""
+    """What keeps the operator from listing, and what to do about it."""
     heard_at: float = float("-inf")
 
     def stand_by(self) -> None:
@@ -50,7 +52,7 @@ class Health:
         if self.missing:
             return f"the operator may not {'; '.join(self.missing)}"
         if not self.synced:
-            return "tasks, Jobs and Pods have not been listed yet"
+            return f"tasks, Jobs and Pods have not been listed yet{self.obstacle and f': {self.obstacle}'}"
         if not self.watching:
             return "the watches are not running"
         return self._silence

@@ -15,7 +15,7 @@ import structlog
 from repack_contract.naming import LABEL_TASK
 from repack_kube.access import Access
 from repack_kube.client import Cluster
-from repack_kube.errors import ForbiddenError, KubeError
+from repack_kube.errors import ForbiddenError, KubeError, unknown_kind
 from repack_kube.resources import JOBS, PODS, TASKS, Object, Resource, Scope, uid_of
 from repack_operator.emit import Dashboard, Emitter, Pulse, Sender, Source, Tasks
 from repack_operator.handlers import make_registry, run_watches
@@ -152,11 +152,12 @@ class Program:
                 break
             except KubeError as error:
                 wait = _LIST_BACKOFFS[min(attempt, len(_LIST_BACKOFFS) - 1)]
-                log.warning("the API server cannot be listed yet", error=error.message, again_seconds=wait)
+                self.health.obstacle = unknown_kind(error) or error.message
+                log.warning("the API server cannot be listed yet", error=self.health.obstacle, again_seconds=wait)
                 attempt += 1
                 await asyncio.sleep(wait)
         self.reconciler.enter_queue()
-        self.health.synced = True
+        self.health.synced, self.health.obstacle = True, ""
 
     async def resync(self) -> None:
         """Compare what we know with what the API server lists; what vanished without an event is counted.

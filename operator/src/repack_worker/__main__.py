@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+from pydantic import ValidationError
 
 from repack_contract.errors import RepackError
 from repack_contract.order import WorkOrder
@@ -16,7 +17,7 @@ from repack_worker.attempt import Attempt, working_folder
 from repack_worker.ingest import IngestReporter
 from repack_worker.pipeline import named
 from repack_worker.report import Journal, Reporter
-from repack_worker.settings import Settings, load_settings
+from repack_worker.settings import TERMINATION_LOG, Settings, load_settings
 from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import source_of
 from repack_worker.store import ArtifactStore, DashboardStore, FolderStore
@@ -56,7 +57,8 @@ async def work(order: WorkOrder, settings: Settings) -> WorkResult:
                 client, uid=order.uid, attempt=order.attempt, token_file=token_file, attempts=settings.publish_attempts
             )
             reporters.append(ingest)
-            shared = SharedCache(client, token_file=token_file) if settings.shared_cache else None
+            if settings.shared_cache:
+                shared = SharedCache(client, token_file=token_file, remembers=settings.shared_results)
         journal = Journal(attempt=order.attempt, reporters=reporters, log_file=log_file)
         reporting = asyncio.create_task(ingest.run()) if ingest else None
         seconds = _FLUSH_WHEN_STOPPED_SECONDS
@@ -97,7 +99,7 @@ async def _attempt(
         journal.say("Stopped by a signal", "warning")
         raise
     journal.say(failure.with_hint, "error")
-    return WorkResult(ok=False, reason=failure.reason.value, message=failure.message, hint=failure.hint)
+    return _failed(failure)
 
 
 async def _flush(
@@ -123,8 +125,7 @@ async def _until_signal(order: WorkOrder, settings: Settings) -> WorkResult | No
     except asyncio.CancelledError:
         return None
     except Exception as error:
-        failure = named(error, doing="The worker")
-        return WorkResult(ok=False, reason=failure.reason.value, message=failure.message, hint=failure.hint)
+        return _failed(named(error, doing="The worker"))
 
 
 def main() -> int:
@@ -133,17 +134,34 @@ def main() -> int:
         settings = load_settings()
     except RepackError as error:
         sys.stderr.write(f"{error.with_hint}\n")
+        if TERMINATION_LOG.exists():  # where the kubelet reads; what the setting says is not known
+            _write_termination(TERMINATION_LOG, _failed(error))
         return error.exit_code
     if not settings.order:
         sys.stderr.write("REPACK_ORDER is not set: this program is run by the operator; see `dify-repack pack`.\n")
         return 2
-    order = WorkOrder.model_validate_json(settings.order)
+    try:
+        order = WorkOrder.model_validate_json(settings.order)
+    except ValidationError as error:
+        first = error.errors()[0]
+        fault = RepackError(
+            Reason.INTERNAL,
+            f"REPACK_ORDER cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            hint="Operator and worker are of different versions: use images of one release.",
+        )
+        sys.stderr.write(f"{fault.with_hint}\n")
+        _write_termination(settings.termination_log, _failed(fault))
+        return fault.exit_code
     result = asyncio.run(_until_signal(order, settings))
     stopped = WorkResult(ok=False, message="The worker was stopped by a signal.")
     _write_termination(settings.termination_log, result or stopped)
     if result is None:
         return _STOPPED
     return 0 if result.ok else REASONS[Reason(result.reason or Reason.INTERNAL)].exit_code or 1
+
+
+def _failed(error: RepackError) -> WorkResult:
+    return WorkResult(ok=False, reason=error.reason.value, message=error.message, hint=error.hint)
 
 
 def _write_termination(path: Path, result: WorkResult) -> None:

@@ -34,6 +34,7 @@ _ENTRY = struct.Struct("<28x3H12x")
 """A directory entry without its name, extra field and comment, whose lengths it gives."""
 _LOCAL_HEADER_SIZE = 30
 _MAX_COMMENT = 65535
+_MORE_ENTRIES = "If you trust it, raise REPACK_MAX_ENTRIES."
 _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _RATIO_FREE_BYTES = 10 << 20
 """Below this size a high compression ratio is no bomb: small texts and empty files compress well."""
@@ -112,7 +113,9 @@ def _check_end_record(package: Path, limits: Limits) -> None:
         if is_zip64 or count == 0xFFFF or directory_bytes == 0xFFFFFFFF:
             raise invalid(f"{package.name} is a zip64 file, for 65,535 or more entries, which no plugin needs.")
         if count > limits.entries or directory_bytes > limits.entries * 512:
-            raise invalid(f"{package.name} has {count:,} entries; at most {limits.entries:,} are allowed.")
+            raise invalid(
+                f"{package.name} has {count:,} entries; at most {limits.entries:,} are allowed.", hint=_MORE_ENTRIES
+            )
         start = size - len(tail) + at - directory_bytes
         if start < 0:
             raise invalid(f"{package.name} is a damaged zip file: its directory is longer than the file.")
@@ -167,7 +170,9 @@ def _check_folders(names: set[str], limits: Limits) -> None:
             parent = parent.rpartition("/")[0]
     if len(names) + len(folders) > limits.entries:
         raise invalid(
-            f"The package has {len(names):,} files in {len(folders):,} folders; at most {limits.entries:,} are allowed."
+            f"The package has {len(names):,} files in {len(folders):,} folders; at most "
+            f"{limits.entries:,} are allowed.",
+            hint=_MORE_ENTRIES,
         )
 
 
@@ -237,6 +242,7 @@ def _check_bomb(name: str, *, total: int, packed: int, limits: Limits) -> None:
         raise RepackError(
             Reason.PACKAGE_TOO_LARGE,
             f"Unpacked, the package passes {limits.total_bytes:,} bytes at its entry {name!r}.",
+            hint="If you trust it, raise REPACK_MAX_UNPACKED_BYTES.",
         )
     if total > _RATIO_FREE_BYTES and total > packed * limits.ratio:
         raise invalid(

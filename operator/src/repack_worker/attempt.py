@@ -1,7 +1,6 @@
 """One attempt from its settings to its result: folders, listeners and stages put together, and cleaned up after."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
 from repack_contract.task import Spec
 from repack_worker.fetch import Fetcher
+from repack_worker.folders import remove_tree
+from repack_worker.guard import NetworkGuard
 from repack_worker.object_wheels import wheels_at
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, proxy_for
 from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
@@ -46,6 +47,7 @@ class Attempt:
             fetcher = self.fetcher
             if fetcher is None:
                 fetcher = await stack.enter_async_context(Fetcher(self.settings))
+            guard = await stack.enter_async_context(NetworkGuard(self.settings.addresses, proxy_for))
             work = Work(
                 spec=self.spec,
                 settings=self.settings,
@@ -53,6 +55,7 @@ class Attempt:
                 store=self.store,
                 journal=self.journal,
                 fetcher=fetcher,
+                guard=guard,
                 folder=self.folder,
                 shared=self.shared,
                 bucket=wheels_at(location) if (location := self.settings.wheel_store) else None,
@@ -93,7 +96,7 @@ async def working_folder(parent: Path) -> AsyncIterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def _new_folder(parent: Path) -> Path:

@@ -17,7 +17,7 @@ _READABLE = (
     "/etc/ld.so.conf.d", "/etc/passwd", "/etc/group", "/etc/localtime", "/etc/timezone", "/etc/os-release",
     "/etc/lsb-release", "/etc/debian_version", "/etc/mime.types", "/etc/magic", "/etc/nsswitch.conf", "/etc/hosts",
     "/etc/host.conf", "/etc/resolv.conf", "/etc/services", "/etc/protocols", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
-    "/etc/fonts", "/etc/locale.alias", "/dev/urandom", "/dev/random", "/sys/devices/system/cpu",
+    "/etc/gnutls", "/etc/fonts", "/etc/locale.alias", "/dev/urandom", "/dev/random", "/sys/devices/system/cpu",
     "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
     "/proc/version", "/proc/loadavg", "/proc/uptime", "/proc/filesystems", "/proc/sys",
 )  # fmt: skip
@@ -32,19 +32,26 @@ def is_possible() -> bool:
 
 
 def confined(
-    command: Sequence[str | Path], *, interpreter: Interpreter, write: Path, read: Iterable[Path] = ()
+    command: Sequence[str | Path],
+    *,
+    write: Iterable[Path],
+    read: Iterable[Path] = (),
+    interpreter: Interpreter | None = None,
+    connect: Iterable[int] = (),
 ) -> list[str | Path]:
     """Return the command line that shows a command no file of ours; the command as it is where that is not possible.
 
     Args:
         command: what is to be run.
-        interpreter: the Python that it uses; its libraries can be read.
-        write: the folder of the work, where everything may be done.
+        write: the folders of the work, where everything may be done.
         read: further files and folders to be read, such as the programs of the command.
+        interpreter: the Python that it uses, whose libraries can be read.
+        connect: the only TCP ports to connect to; a kernel before Linux 6.7 does not see to that.
     """
     if not is_possible():
         return [*command]
-    prefix = interpreter.executable.resolve().parent.parent
-    options = [word for path in (*_READABLE, prefix, *read) for word in ("--read", str(path))]
-    options += [word for path in (*_WRITABLE, write) for word in ("--write", str(path))]
+    prefix = [interpreter.executable.resolve().parent.parent] if interpreter else []
+    options = [word for path in (*_READABLE, *prefix, *read) for word in ("--read", str(path))]
+    options += [word for path in (*_WRITABLE, *write) for word in ("--write", str(path))]
+    options += [word for port in connect for word in ("--connect", str(port))]
     return [sys.executable, "-I", "-S", landlock.__file__, *options, "--", *command]

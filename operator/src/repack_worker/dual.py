@@ -82,7 +82,10 @@ async def dual_members(
     try:
         finished = await run(command, env=env, cwd=folder, timeout_seconds=_LOCK_SECONDS)
     except ProcessTimeoutError as error:
-        raise RepackError(Reason.INTERNAL, f"Locking onto the wheels took too long: {error}.") from error
+        raise RepackError(
+            Reason.INTERNAL, f"Locking onto the wheels took too long: {error}.",
+            hint="Give the worker more CPU, or use the mode RequirementsOnly, which needs no lock.",
+        ) from error  # fmt: skip
     if finished.code != 0:
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,

@@ -1,12 +1,14 @@
 """What a compiled file needs of the machine: its CPU and the newest glibc symbols (ELF, read with pyelftools)."""
 
-import io
 import re
+import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _MAGIC = b"\x7fELF"
 _MACHINES = {62: "x86_64", 183: "aarch64", 3: "i386", 40: "arm"}
@@ -38,20 +40,24 @@ def compiled_files(wheel: Path) -> Iterator[ElfFacts]:
     """Yield what each compiled file of a wheel needs."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            with archive.open(name) as entry:
-                if entry.read(4) != _MAGIC:
+            with archive.open(name) as entry, tempfile.TemporaryFile() as content:
+                if (head := entry.read(4)) != _MAGIC:
                     continue
-            yield _facts(name, io.BytesIO(archive.read(name)))
+                content.write(head)
+                shutil.copyfileobj(entry, content)
+                content.seek(0)
+                yield _facts(name, content)
 
 
-def _facts(name: str, content: io.BytesIO) -> ElfFacts:
+def _facts(name: str, content: IO[bytes]) -> ElfFacts:
     from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only builds need it, and it is slow to import
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415
     from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415
 
     try:
         file = ELFFile(content)
-        number = content.getbuffer()[18] if file.little_endian else 0
+        content.seek(18)
+        number = int.from_bytes(content.read(2), "little" if file.little_endian else "big")
         machine = _MACHINES.get(number, str(file.header["e_machine"]))
         minors = [
             int(match.group(1))

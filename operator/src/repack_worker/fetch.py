@@ -55,6 +55,8 @@ class Download:
     """What to do when the server fails; that of the reason when absent."""
     denied_hint: str = "The address needs a permission: download the file yourself and upload it."
     """What to do when the server wants to know who asks."""
+    limit_hint: str | None = None
+    """What to do when there are more bytes than the limit."""
     own: bool = False
     """The file is at a server of our own, the dashboard: no proxy, no redirect, a private address."""
     on_bytes: Callable[[int], None] = lambda _count: None
@@ -294,6 +296,7 @@ def _check_limit(size: int, order: Download) -> None:
         raise RepackError(
             Reason.PACKAGE_TOO_LARGE,
             f"{order.what} has more than the allowed {order.limit:,} bytes ({order.shown_url}).",
+            hint=order.limit_hint,
         )
 
 

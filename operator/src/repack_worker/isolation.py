@@ -1,11 +1,14 @@
 """A command without a network. Three ways, the strongest that works here is used, and each must prove itself first.
 
+With a namespace of processes too, whatever a command leaves running ends with it, also what made a session of its own.
+
 The proof: a child process under the method tries to reach a socket on which we really listen. If it gets through, or
 if nobody can, the method is not used, so the name that ends in `verification.method` is true.
 """
 
 import asyncio
 import contextlib
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +30,7 @@ except OSError as error:
 _REFUSED = 42
 _FILTER = Path(__file__).with_name("seccomp.py")
 """Run as a file of its own, never imported: it takes the network from the process that it runs in."""
+_SYSTEM_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 _DEAD_PROXY = "http://127.0.0.1:9"
 """The discard port of a host that is always there and listens to nothing."""
 
@@ -49,10 +53,15 @@ class Isolation:
 
 
 def _candidates() -> tuple[Isolation, ...]:
+    # By its path: it is looked for in the child's PATH, where a build's requirements may have put one of their own.
+    unshare = shutil.which("unshare", path=_SYSTEM_PATH) or "/usr/bin/unshare"
     namespace, filtered = VerificationMethod.NETWORK_NAMESPACE, VerificationMethod.SECCOMP_FILTER
     return (
-        Isolation(namespace, prefix=("unshare", "-n", "--")),
-        Isolation(namespace, prefix=("unshare", "-rn", "--")),
+        *(
+            Isolation(namespace, prefix=(unshare, *user, "--net", *processes, "--"))
+            for user in ((), ("--map-root-user",))
+            for processes in (("--pid", "--fork", "--kill-child"), ())
+        ),
         Isolation(filtered, prefix=(sys.executable, "-I", str(_FILTER))),
         Isolation(
             VerificationMethod.OFFLINE_FLAGS,
@@ -97,7 +106,7 @@ async def probe(isolation: Isolation) -> tuple[bool, str]:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
         command = [sys.executable, "-I", "-S", "-c", _PROBE, str(port)]
-        finished = await run(isolation.wrap(command), env={"PATH": "/usr/bin:/bin"}, timeout_seconds=15)
+        finished = await run(isolation.wrap(command), env={"PATH": _SYSTEM_PATH}, timeout_seconds=15)
     except (OSError, TimeoutError, ProcessTimeoutError) as error:
         return False, str(error)
     finally:

@@ -1,4 +1,4 @@
-"""Run a command that sees only given folders: `python landlock.py [--read PATH] [--write PATH] -- COMMAND…`.
+"""Run a command that sees given folders only: `landlock.py [--read PATH] [--write PATH] [--connect PORT] -- COMMAND…`.
 
 Landlock (Linux ≥ 5.13) is enforced by the kernel and needs no privilege; every child inherits it and none can shed it.
 Builds and imports run somebody's code under our account: so it reads neither mounted Secrets nor other processes nor
@@ -24,7 +24,8 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 """Rights that a rule for a single file may grant; the others are about what lies in a folder."""
 _HANDLED_BITS = {1: 13, 2: 14}
 """How many rights each version of the kernel's interface knows; later ones than 2 know 15 that matter here."""
-_TCP, _SCOPES = 1 << 0 | 1 << 1, 1 << 0 | 1 << 1
+_NET_PORT, _CONNECT_TCP = 2, 1 << 1
+_TCP, _SCOPES = 1 << 0 | _CONNECT_TCP, 1 << 0 | 1 << 1
 """Binding and connecting TCP (version 4); abstract Unix sockets of, and signals to, processes outside (version 6)."""
 
 
@@ -39,8 +40,12 @@ def _libc() -> ctypes.CDLL:
     return libc
 
 
-def restrict(*, read: Iterable[str], write: Iterable[str]) -> None:
-    """Let this process see nothing but these paths from now on; raise OSError when the kernel refuses."""
+def restrict(*, read: Iterable[str], write: Iterable[str], connect: Iterable[int] = ()) -> None:
+    """Let this process see nothing but these paths, and connect to nothing but these TCP ports, from now on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     libc, known = _libc(), version()
     handled = (1 << _HANDLED_BITS.get(known, 15)) - 1
     # struct landlock_ruleset_attr; an older kernel knows its first fields only. No rule allows TCP or what is outside.
@@ -50,6 +55,10 @@ def restrict(*, read: Iterable[str], write: Iterable[str]) -> None:
     for paths, rights in ((read, _READ), (write, handled)):
         for path in paths:
             _allow(libc, ruleset, path, rights & handled)
+    for port in connect if known >= 4 else ():
+        rule = ctypes.create_string_buffer(struct.pack("QQ", _CONNECT_TCP, port), 16)
+        words = (ctypes.c_int(ruleset), ctypes.c_int(_NET_PORT), rule, ctypes.c_uint32(0))
+        _checked(libc.syscall(_ADD_RULE, *words))
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _checked(libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0)))
     os.close(ruleset)
@@ -82,6 +91,7 @@ def main(words: list[str]) -> NoReturn:
     restrict(
         read=[path for option, path in pairs if option == "--read"],
         write=[path for option, path in pairs if option == "--write"],
+        connect=[int(port) for option, port in pairs if option == "--connect"],
     )
     os.execvp(command[0], command)  # noqa: S606 - a list that our caller composed
 

@@ -124,7 +124,10 @@ def _choose(package: Package, platform: Platform) -> Wheel | SourceDist:
     if "git" in source:
         return git_source(name, version, str(source["git"]))
     if local := next((kind for kind in ("path", "directory", "editable", "virtual") if kind in source), None):
-        raise invalid(f"uv.lock takes {name} from a folder of its author's machine ({local} {source[local]!r}).")
+        raise invalid(
+            f"uv.lock takes {name} from a folder of its author's machine ({local} {source[local]!r}).",
+            hint="Take it from a package index, or from an https address, and lock the plugin again (`uv lock`).",
+        )
     files, sdist = package.get("wheels", []), package.get("sdist")
     if "url" in source:
         files = [{"url": source["url"], **file} for file in files]

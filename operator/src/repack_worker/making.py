@@ -1,7 +1,6 @@
 """The stages Download, Build and Pack."""
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import Mode
 from repack_worker.archive import pack
-from repack_worker.build import Workshop, build_key, unmet
+from repack_worker.build import Workshop, unmet
+from repack_worker.built_wheels import BuiltWheels, local_key
 from repack_worker.dual import dual_members
 from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
@@ -78,9 +78,10 @@ async def build(work: Work) -> None:
     )
     folder = work.folder / "builds"
     folder.mkdir()
+    known = BuiltWheels(work.settings.caches / "built", _cache(work), work.shared)
     workshop = Workshop(
         interpreter=interpreter, isolation=isolation, indexes=work.indexes, settings=work.settings,
-        access=work.access, folder=folder, say=work.journal.say,
+        access=work.access, guard=work.guard, folder=folder, known=known, say=work.journal.say,
     )  # fmt: skip
     done: dict[SourceDist, Built | RepackError] = {}
     for target in work.live:
@@ -112,38 +113,21 @@ async def _built(
 
 async def _build_one(work: Work, source: SourceDist, workshop: Workshop) -> Built:
     """Build a source, or take the wheel that an earlier run made of it."""
-    cache, machine = _cache(work), Platform.here(work.spec.python).machine
-    key = build_key(source, python=work.spec.python, machine=machine)
-    record = work.settings.caches / "built" / f"{key}.json"
-    path = await in_thread(_remembered, record, cache)
+    machine = Platform.here(work.spec.python).machine
+    key = local_key(source, python=work.spec.python, machine=machine, indexes=work.indexes)
+    path = await workshop.known.here(key)
     if path is None:
         if source.commit:  # git fetches it itself, so its address is looked at before
             await work.fetcher.check_address(source.url)
         made = await workshop.build(source, work.sources.get(source))
-        path = await in_thread(cache.add, made)
-        await in_thread(_remember, record, path)
-        work.journal.say(f"{source.label} was built: {path.name}")
+        path = await workshop.known.keep(key, made)
+        work.journal.say(f"The wheel of {source.label} is {path.name}")
     else:
         work.journal.say(f"{source.label} was built in an earlier run: {path.name}")
     name, version, _, _ = parse_wheel_filename(path.name)
     size = (await in_thread(path.stat)).st_size
     wheel = Wheel(name=name, version=str(version), filename=path.name, url="", sha256=path.parent.name, size_bytes=size)
     return Built(source=source, wheel=wheel, path=path)
-
-
-def _remembered(record: Path, cache: WheelCache) -> Path | None:
-    try:
-        said = json.loads(record.read_bytes())
-        return cache.find(str(said["sha256"]), str(said["filename"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _remember(record: Path, wheel: Path) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    arriving = record.with_name(f".{wheel.parent.name}-{record.name}")
-    arriving.write_text(json.dumps({"sha256": wheel.parent.name, "filename": wheel.name}), "utf-8")
-    arriving.replace(record)
 
 
 def _check_fits(made: Built, plan: Plan) -> None:

@@ -170,6 +170,31 @@ def git_source(name: str, version: str, address: str) -> SourceDist:
     )
 
 
+def check_planned(one: "Wheel | SourceDist") -> None:
+    """Refuse an entry of a plan that came from elsewhere unless a lock could have given the same.
+
+    Raises:
+        RepackError: `InvalidPackage`, for a name or version that is none.
+        ValueError: anything else of it is not what it should be.
+    """
+    _check_identity(str(one.name), str(one.version) or "0")
+    if isinstance(one, SourceDist):
+        guarded = bool(_SHA256.fullmatch(str(one.sha256)) if one.sha256 else _COMMIT.fullmatch(str(one.commit)))
+    else:
+        guarded = bool(
+            _SHA256.fullmatch(str(one.sha256))
+            and _SAFE_FILENAME.fullmatch(str(one.filename))
+            and parse_wheel_filename(one.filename)
+        )
+    right = (
+        canonicalize_name(one.name) == one.name
+        and urlsplit(str(one.url)).scheme in {"http", "https"}
+        and (one.size_bytes is None or (isinstance(one.size_bytes, int) and one.size_bytes >= 0))
+    )
+    if not (right and guarded):
+        raise ValueError(f"{one.name} is no entry of a plan")
+
+
 def _check_identity(name: str, version: str) -> None:
     """Refuse a name or version that is none: both become lines of requirements.txt and parts of paths."""
     try:
@@ -177,7 +202,11 @@ def _check_identity(name: str, version: str) -> None:
             return
     except InvalidVersion:
         pass
-    raise RepackError(Reason.INVALID_PACKAGE, f"The lock names a distribution {name[:80]!r} {version[:80]!r}.")
+    raise RepackError(
+        Reason.INVALID_PACKAGE,
+        f"The lock names a distribution {name[:80]!r} {version[:80]!r}, which cannot be one.",
+        hint="Lock the plugin again with a current uv (`uv lock`).",
+    )
 
 
 def raise_no_wheel(pin: str, *, offered: Iterable[str], has_sdist: bool, platform: Platform, why: str = "") -> NoReturn:

@@ -1,64 +1,89 @@
 """Plans made without a lock, remembered by what went into them: choosing versions costs more than everything else.
 
-An entry that is cut, changed or too old counts as none.
+An entry that is cut, changed, too old or not a plan counts as none. Another worker of the same namespace may have made
+it (`shared_cache.py`), so its fields are checked as those of a lock are.
 """
 
 import hashlib
 import json
 import time
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from repack_worker.plan import Plan, SourceDist, Wheel
+from repack_contract.errors import RepackError
+from repack_worker.plan import Plan, SourceDist, Wheel, check_planned
 from repack_worker.platforms import Platform
+from repack_worker.sealed import seal, unseal, write_sealed
+from repack_worker.shared_cache import PLANS, SharedCache
+from repack_worker.threads import in_thread
 from repack_worker.uv_versions import our_uv_version
 from repack_worker.wanted import Wanted
 
-_FORMAT = 1
+_FORMAT = 2
+_CLOCKS_DIFFER_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class PlanCache:
-    """`<folder>/<key>.json`: the sha256 of the plan, a line break, the plan."""
+    """`<folder>/<key>.json`, and the same entries at the dashboard."""
 
     folder: Path
     max_age_seconds: float
+    shared: SharedCache | None = None
 
-    def get(self, key: str, wanted: Wanted, platform: Platform) -> Plan | None:
-        """Return the remembered plan."""
-        path = self.folder / f"{key}.json"
-        try:
-            if self.max_age_seconds <= 0 or time.time() - path.stat().st_mtime > self.max_age_seconds:
-                return None
-            digest, _, body = path.read_bytes().partition(b"\n")
-            if hashlib.sha256(body).hexdigest().encode() != digest:
-                path.unlink(missing_ok=True)
-                return None
-            read = json.loads(body)
-            plan = Plan.of(
-                [*(Wheel(**wheel) for wheel in read["wheels"]), *(_source(source) for source in read["builds"])],
-                platform=platform, origin=wanted.origin,
-            )  # fmt: skip
-            return replace(plan, warnings=wanted.warnings)
-        except (OSError, ValueError, TypeError, KeyError):
+    async def get(self, key: str, wanted: Wanted, platform: Platform) -> Plan | None:
+        """Return the remembered plan: from here, else from another worker."""
+        if self.max_age_seconds <= 0:
             return None
+        path = self.folder / f"{key}.json"
+        if plan := await in_thread(self._here, path, wanted, platform):
+            return plan
+        kept = await self.shared.recall(PLANS, key) if self.shared else b""
+        plan = self._read(kept, wanted, platform)
+        if plan:
+            await in_thread(write_sealed, path, kept)
+        return plan
 
-    def put(self, key: str, plan: Plan) -> None:
-        """Remember a plan; the last writer wins, with an equal one."""
-        body = json.dumps(
-            {"wheels": [asdict(wheel) for wheel in plan.wheels], "builds": [asdict(one) for one in plan.builds]}
-        ).encode()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        arriving = self.folder / f".{uuid.uuid4().hex[:8]}"
-        arriving.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        arriving.replace(self.folder / f"{key}.json")
+    async def put(self, key: str, plan: Plan) -> None:
+        """Remember a plan, here and for the other workers."""
+        document = {
+            "made": time.time(),
+            "wheels": [asdict(wheel) for wheel in plan.wheels], "builds": [asdict(one) for one in plan.builds],
+        }  # fmt: skip
+        kept = seal(document)
+        await in_thread(write_sealed, self.folder / f"{key}.json", kept)
+        if self.shared:
+            await self.shared.remember(PLANS, key, kept)
+
+    def _here(self, path: Path, wanted: Wanted, platform: Platform) -> Plan | None:
+        try:
+            kept = path.read_bytes()
+        except OSError:
+            return None
+        plan = self._read(kept, wanted, platform)
+        if plan is None:
+            path.unlink(missing_ok=True)
+        return plan
+
+    def _read(self, kept: bytes, wanted: Wanted, platform: Platform) -> Plan | None:
+        try:
+            read = unseal(kept)
+            age = time.time() - float(read["made"])
+            if not -_CLOCKS_DIFFER_SECONDS < age <= self.max_age_seconds:
+                return None
+            chosen: list[Wheel | SourceDist] = [Wheel(**wheel) for wheel in read["wheels"]]
+            chosen += [_source(source) for source in read["builds"]]
+            for one in chosen:
+                check_planned(one)
+        except (ValueError, TypeError, KeyError, AttributeError, RepackError):
+            return None
+        return replace(Plan.of(chosen, platform=platform, origin=wanted.origin), warnings=wanted.warnings)
 
 
-def _source(fields: dict[str, object]) -> SourceDist:
-    fields["offered"] = tuple(fields.get("offered", ()))  # type: ignore[arg-type]
-    return SourceDist(**fields)  # type: ignore[arg-type]
+def _source(fields: Mapping[str, Any]) -> SourceDist:
+    return SourceDist(**{**fields, "offered": tuple(map(str, fields.get("offered", ())))})
 
 
 def plan_key(wanted: Wanted, platform: Platform, *, indexes: Sequence[str], exclude_newer: str | None) -> str:

@@ -77,9 +77,9 @@ async def plan_for(work: Work, platform: Platform) -> Plan:
 
 async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     settings = work.settings
-    cache = PlanCache(settings.caches / "plans", max_age_seconds=settings.plan_cache_seconds)
+    cache = PlanCache(settings.caches / "plans", max_age_seconds=settings.plan_cache_seconds, shared=work.shared)
     key = plan_key(wanted, platform, indexes=work.indexes, exclude_newer=settings.exclude_newer)
-    if remembered := await in_thread(cache.get, key, wanted, platform):
+    if remembered := await cache.get(key, wanted, platform):
         work.journal.say(f"The versions for {wanted.origin} are remembered from an earlier run")
         return remembered
     # uv fetches them itself, so they are looked at before.
@@ -89,10 +89,15 @@ async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     folder = work.folder / f"resolve-{platform.arch.value}"
     folder.mkdir(exist_ok=True)
     resolver = Resolver(
-        indexes=work.indexes, settings=settings, fetcher=work.fetcher, access=work.access, folder=folder
+        indexes=work.indexes,
+        settings=settings,
+        fetcher=work.fetcher,
+        access=work.access,
+        guard=work.guard,
+        folder=folder,
     )
     plan = await resolver.resolve(wanted, platform)
-    await in_thread(cache.put, key, plan)
+    await cache.put(key, plan)
     return plan
 
 

@@ -30,7 +30,7 @@ async def prove_targets(work: Work) -> None:
         say=journal.say,
         doing=journal.doing,
         depth=settings.verify,
-        versions=UvVersions(settings, work.indexes, work.access),
+        versions=UvVersions(settings, work.indexes, work.access, work.guard),
         slots=asyncio.Semaphore(os.cpu_count() or 2),
     )
     limits = Limits(entries=settings.max_entries * 2, total_bytes=settings.max_package_bytes * 2)

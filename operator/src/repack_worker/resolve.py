@@ -18,11 +18,12 @@ from packaging.utils import canonicalize_name
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.fetch import Download, Fetcher
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.plan import Plan, SourceDist, Wheel, choose, git_source
 from repack_worker.platforms import Platform
 from repack_worker.processes import Finished, ProcessTimeoutError, run
-from repack_worker.settings import Settings, passed_on_environment
+from repack_worker.settings import Settings, certificates_environment, passed_on_environment
 from repack_worker.simple_index import IndexFile, files_of
 from repack_worker.stubs import requires_of, write_stub
 from repack_worker.threads import in_thread
@@ -59,6 +60,7 @@ class Resolver:
     settings: Settings
     fetcher: Fetcher
     access: IndexAccess
+    guard: NetworkGuard
     folder: Path
     """An existing folder for working files."""
 
@@ -81,7 +83,8 @@ class Resolver:
             names -= {name for name, _ in sources}
             found = {key: source for name in names for key, source in (await self._sources(name)).items()}
             if not found:
-                raise explain(finished.output, origin=wanted.origin, platform=platform)
+                self.guard.raise_refusal()
+                raise explain(finished.output, origin=wanted.origin, platform=platform, more=self.guard.explanation)
             sources |= found
         raise RepackError(
             Reason.DEPENDENCY_CONFLICT,
@@ -99,13 +102,15 @@ class Resolver:
             "--only-binary", ":all:", "--format", "pylock.toml", "--no-header", "--output-file", str(pylock),
             str(source), *self._options(wanted, stubs),
         ]  # fmt: skip
-        env = uv_environment(self.settings, home=self.folder) | self.access.environment()
+        env = await uv_environment(self.settings, home=self.folder, guard=self.guard) | self.access.environment()
         try:
             finished = await run(argv, env=env, cwd=self.folder, timeout_seconds=self.settings.resolve_timeout_seconds)
         except ProcessTimeoutError as error:
             raise RepackError(
-                Reason.DOWNLOAD_TIMEOUT, f"Choosing the versions of {wanted.origin} took too long: {error}."
-            ) from error
+                Reason.DOWNLOAD_TIMEOUT, f"Choosing the versions of {wanted.origin} took too long: {error}.",
+                hint="Lock the plugin (`uv lock`), which leaves nothing to choose, name a nearer index in "
+                "spec.packageIndex, or raise REPACK_RESOLVE_TIMEOUT_SECONDS.",
+            ) from error  # fmt: skip
         return finished, pylock
 
     def _options(self, wanted: Wanted, stubs: Path | None) -> list[str]:
@@ -163,10 +168,16 @@ async def default_index() -> list[str]:
     return _DEFAULT_INDEX.findall(" ".join(told.output.split()))[:1]
 
 
-def uv_environment(settings: Settings, *, home: Path) -> dict[str, str]:
-    """Return the environment of a uv that may use the network: certificates, proxies, our cache, nothing else."""
+async def uv_environment(settings: Settings, *, home: Path, guard: NetworkGuard | None) -> dict[str, str]:
+    """Return the environment of a uv or git that may use the network: certificates, our cache, a proxy, nothing else.
+
+    Args:
+        settings: patience and the cache.
+        home: its home folder.
+        guard: the proxy that checks where it goes; without one, for what no task decides, the user's own.
+    """
     return {
-        **passed_on_environment(),
+        **(passed_on_environment() if guard is None else certificates_environment() | await guard.environment()),
         "HOME": str(home),
         "PATH": "/usr/bin:/bin",
         "UV_CACHE_DIR": str(settings.caches / "uv"),
@@ -200,8 +211,15 @@ def _refused(lowered: str, said: str, *, origin: str) -> RepackError | None:
     return None
 
 
-def explain(output: str, *, origin: str, platform: Platform) -> RepackError:
-    """Turn what uv said into an error with a reason; the sentence of uv that names the culprit is kept."""
+def explain(output: str, *, origin: str, platform: Platform, more: str = "") -> RepackError:
+    """Turn what uv said into an error with a reason; the sentence of uv that names the culprit is kept.
+
+    Args:
+        output: all that uv said.
+        origin: the file that was read.
+        platform: what was chosen for.
+        more: what else is known of a network that failed.
+    """
     said = sentence(output.splitlines()).partition(" hint: Wheels are required")[0]
     lowered = output.lower()
     if refused := _refused(lowered, said, origin=origin):
@@ -222,7 +240,7 @@ def explain(output: str, *, origin: str, platform: Platform) -> RepackError:
         )
     for pattern, reason, meaning in _SYMPTOMS:
         if re.search(pattern, lowered):
-            return RepackError(reason, f"{meaning} while reading {origin}: {said}")
+            return RepackError(reason, f"{meaning} while reading {origin}: {said}{more}")
     return RepackError(Reason.DEPENDENCY_CONFLICT, f"uv could not resolve {origin}: {said}")
 
 

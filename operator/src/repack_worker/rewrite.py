@@ -22,6 +22,8 @@ WHEELS = "wheels"
 DROPPED = frozenset({"pyproject.toml", "uv.lock", "uv.toml", ".python-version", VERIFICATION_FILE, REQUIREMENTS})
 """What would decide the installation in place of our requirements.txt, and the signature's category, now void."""
 IGNORE_FILES = (".difyignore", ".gitignore")
+_LONGEST_IGNORE_FILE = 1 << 20
+"""A longer one is none, and stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _is_dropped(name: str) -> bool:
 
 def _kept(plugin: Plugin, name: str, arch: Arch) -> Member:
     path = plugin.folder / name
-    if name in IGNORE_FILES:
+    if name in IGNORE_FILES and path.stat().st_size <= _LONGEST_IGNORE_FILE:
         return Member(name, without_wheels_rule(path.read_bytes()))
     if name == MANIFEST:
         return Member(name, narrowed(path.read_text("utf-8"), arch).encode())

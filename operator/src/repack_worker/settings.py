@@ -16,9 +16,11 @@ from repack_contract.task import VerificationMethod
 from repack_objects.location import Location
 from repack_worker.addresses import AddressPolicy, Entry
 
+TERMINATION_LOG = Path("/dev/termination-log")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _PASSED_ON = (
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    *_CERTIFICATES, "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy",
+    "no_proxy",
 )  # fmt: skip
 """What child processes that may use a network get of our environment on purpose: certificates and proxies."""
 
@@ -27,6 +29,12 @@ def passed_on_environment() -> dict[str, str]:
     """Return the certificates and proxies of our own environment."""
     environment = os.environ  # noqa: TID251 - this is the settings module
     return {name: environment[name] for name in _PASSED_ON if name in environment}
+
+
+def certificates_environment() -> dict[str, str]:
+    """Return the certificates of our own environment; git knows them by a name of its own."""
+    found = {name: value for name, value in passed_on_environment().items() if name in _CERTIFICATES}
+    return found | ({"GIT_SSL_CAINFO": found["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in found else {})
 
 
 def proxy_for(url: str) -> str | None:
@@ -87,7 +95,7 @@ class Settings(BaseSettings):
     """Where everything temporary lies; each attempt makes a folder of its own there and removes it."""
     cache_dir: Path | None = None
     """Wheels and index answers kept between tasks; `cache` in the working directory when absent."""
-    termination_log: Path = Path("/dev/termination-log")
+    termination_log: Path = TERMINATION_LOG
     """Where the result is written for the kubelet."""
 
     python: Path | None = None
@@ -165,6 +173,8 @@ class Settings(BaseSettings):
     """PEM file with the private authority of that object store's certificate; `SSL_CERT_FILE` when absent."""
     shared_cache: bool = True
     """Use the dashboard's wheel cache, where there is a dashboard."""
+    shared_results: bool = True
+    """Share plans and built wheels too, with the workers of the same namespace; they trust each other then."""
 
     connections: int = Field(default=12, ge=1, le=64)
     """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""

@@ -7,7 +7,6 @@ noted and dropped; a key of the user's own signs the result.
 
 import base64
 import binascii
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_worker.archive import VERIFICATION_FILE, Member
+from repack_worker.archive import VERIFICATION_FILE, Member, sha256_of
 from repack_worker.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def check_input(package: Path, plugin: Plugin, key_file: Path | None) -> InputSi
     if key_file is None:
         return InputSignature.NOT_CHECKED
     key = _public_key(key_file)
-    digests = (hashlib.sha256((plugin.folder / name).read_bytes()).digest() for name in plugin.names)
+    digests = (bytes.fromhex(sha256_of(plugin.folder / name)) for name in plugin.names)
     return InputSignature.VALID if is_signed(comment, digests, key) else InputSignature.INVALID
 
 

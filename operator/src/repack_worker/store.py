@@ -22,7 +22,13 @@ _CHUNK = 1 << 20
 _LONGEST_PAUSE_SECONDS = 5.0
 _FINAL_REFUSALS = {400, 401, 403, 404, 409, 413, 415, 422}
 """Answers that the same request would get again."""
-
+_OTHER_TOKENS = "Check that worker and dashboard have the same ingest token, or that REPACK_DASHBOARD_INGEST_AUTH fits."
+_REFUSALS = {
+    401: (Reason.INTERNAL, _OTHER_TOKENS),
+    403: (Reason.INTERNAL, _OTHER_TOKENS),
+    404: (Reason.INTERNAL, "The dashboard does not know the task any more: run it again."),
+    413: (Reason.PACKAGE_TOO_LARGE, "Raise REPACK_DASHBOARD_MAX_ARTIFACT_BYTES, then run the task again."),
+}
 
 Companions = Mapping[str, bytes]
 """The files that belong to a package, by the end of their name."""
@@ -200,7 +206,8 @@ class DashboardStore:
                 Reason.DISK_FULL, f"The dashboard has no room for {file.name} ({file.stat().st_size:,} bytes)."
             )
         if response.status_code in _FINAL_REFUSALS:
-            raise RepackError(Reason.INTERNAL, f"The dashboard refuses {file.name}: {fault}.")
+            reason, hint = _REFUSALS.get(response.status_code, (Reason.INTERNAL, None))
+            raise RepackError(reason, f"The dashboard refuses {file.name}: {fault}.", hint=hint)
 
 
 async def _stream(file: Path, on_bytes: Callable[[int], None]) -> AsyncIterator[bytes]:

@@ -11,13 +11,16 @@ import posixpath
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 
-_MAX_TEXT = 8 << 20
+_MAX_TEXT = 1 << 20
+_MAX_METADATA_FILES = 16
+_MAX_MEMBERS, _MAX_UNPACKED = 100_000, 2 << 30
 _SECTION = re.compile(r"\[([^\]:]*)(?::([^\]]*))?\]")
 
 
@@ -56,18 +59,29 @@ def _metadata_texts(archive: Path) -> Iterator[tuple[str, str]]:
         if archive.name.endswith(".zip"):
             with zipfile.ZipFile(archive) as file:
                 names = [info.filename for info in file.infolist() if info.file_size <= _MAX_TEXT]
-                for name in sorted(filter(_is_metadata, names), key=_depth):
+                for name in sorted(filter(_is_metadata, names), key=_depth)[:_MAX_METADATA_FILES]:
                     yield name, file.read(name).decode("utf-8", "replace")
             return
         with tarfile.open(archive) as file:
-            members = [member for member in file if member.isreg() and member.size <= _MAX_TEXT]
-            for member in sorted((one for one in members if _is_metadata(one.name)), key=lambda one: _depth(one.name)):
+            members = [member for member in _bounded(file) if member.isreg() and member.size <= _MAX_TEXT]
+            found = sorted((one for one in members if _is_metadata(one.name)), key=lambda one: _depth(one.name))
+            for member in found[:_MAX_METADATA_FILES]:
                 content = file.extractfile(member) or io.BytesIO()
                 yield member.name, content.read().decode("utf-8", "replace")
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
         raise RepackError(
-            Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} is damaged: {error}."
+            Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} cannot be read: {error}."
         ) from error
+
+
+def _bounded(file: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members; going on to the next one unpacks what lies between, so that has an end."""
+    total = 0
+    for number, member in enumerate(file):
+        total += member.size
+        if number > _MAX_MEMBERS or total > _MAX_UNPACKED:
+            raise tarfile.ReadError(f"it unpacks to more than {_MAX_UNPACKED:,} bytes or {_MAX_MEMBERS:,} files")
+        yield member
 
 
 def _is_metadata(name: str) -> bool:

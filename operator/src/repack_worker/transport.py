@@ -44,6 +44,15 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+async def check_for_proxy(policy: AddressPolicy, host: str, port: int) -> None:
+    """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
+    try:
+        addresses = await resolved(host, port)
+    except httpcore.ConnectError:
+        return
+    policy.permitted(host, port, addresses)
+
+
 async def resolved(host: str, port: int) -> list[str]:
     """Return the addresses of a name, in the order of preference; raise httpcore's `ConnectError` when it has none."""
     try:
@@ -70,21 +79,13 @@ class Transport(httpx.AsyncBaseTransport):
         proxy = self._proxy_for(str(request.url))
         if proxy is None:
             return await self._checked.handle_async_request(request)
-        await self._check_for_proxy(request.url)
+        port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme, 0)
+        await check_for_proxy(self._policy, request.url.host, port)
         if proxy not in self._proxies:
             self._proxies[proxy] = httpx.AsyncHTTPTransport(
                 verify=self._trust, limits=self._limits, trust_env=False, proxy=proxy
             )
         return await self._proxies[proxy].handle_async_request(request)
-
-    async def _check_for_proxy(self, url: httpx.URL) -> None:
-        """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
-        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-        try:
-            addresses = await resolved(url.host, port)
-        except httpcore.ConnectError:
-            return
-        self._policy.permitted(url.host, port, addresses)
 
     async def aclose(self) -> None:
         """Close every connection."""

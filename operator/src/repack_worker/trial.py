@@ -1,6 +1,5 @@
 """One installation of a package as one generation of the daemon does it, and the look at what came out."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ from repack_worker.platforms import Platform
 from repack_worker.plugin import Plugin
 from repack_worker.processes import Finished, ProcessTimeoutError, run
 from repack_worker.requirement_lines import REQUIREMENTS
-from repack_worker.threads import in_thread
+from repack_worker.threads import in_thread, together
 from repack_worker.uv_output import sentence
 
 _IMPORTS = """
 import sys
 sys.path.pop(0)  # the plugin's own folder: a module of its would stand for a dependency of that name
-import importlib, importlib.metadata, json
+import importlib, importlib.metadata, json, os
 failed = {}
 def attempt(name):
     try:
@@ -40,7 +39,8 @@ names = [name for name in importlib.metadata.packages_distributions() if name.is
 names.sort(key=lambda name: (name != "dify_plugin", name))
 for name in names[: int(sys.argv[1]) or None]:
     attempt(name)
-print("\\n" + json.dumps({"names": names, "failed": failed}))
+print("\\n" + json.dumps({"names": names, "failed": failed}), flush=True)
+os._exit(0)  # threads that a module started, and what it does at the end, are not waited for
 """
 _SDK = "dify_plugin"
 _SUMMARIES = ("Using CPython", "Resolved ", "Prepared ", "Installed ", "Checked ", "All installed packages",
@@ -112,18 +112,21 @@ class Trial:
             self._fail("the package has neither requirements.txt nor pyproject.toml")
         return command
 
-    async def check(self) -> None:
+    async def check(self) -> str:
         """Run `uv pip check`: every requirement of what is installed is met."""
         platform = ["--python-platform", self._foreign.uv_name] if self._foreign else []
         command: list[str | Path] = [self._tools, "pip", "check", *platform]
         await self._run(command, env=self._environment(), doing="checking what was installed")
+        return "checked"
 
     async def imports(self, installed: Mapping[str, str], *, all_modules: bool) -> str:
         """Import the modules, the SDK first or alone; raise when the SDK fails, for then no plugin starts."""
         command: list[str | Path] = [self._venv / "bin" / "python", "-c", _IMPORTS, "0" if all_modules else "1"]
         finished = await self._run(command, env=self._environment(), doing="importing")
-        answer = json.loads(finished.lines[-1])
-        names, failed = answer["names"], answer["failed"]
+        answer = _answer(finished.lines)
+        if answer is None:
+            self._fail(f"importing ended without a word: {sentence(finished.lines)}")
+        names, failed = answer
         for name, error in failed.items():
             self._at.say(f"import {name} fails: {error}")
         if _SDK in failed:
@@ -164,7 +167,10 @@ class Trial:
             )
         except ProcessTimeoutError as error:
             raise RepackError(
-                Reason.VERIFICATION_FAILED, f"Verifying {self._plugin.name}, {doing} took too long: {error}."
+                Reason.VERIFICATION_FAILED,
+                f"Verifying {self._plugin.name}, {doing} took too long: {error}.",
+                hint="Give the worker more CPU, or raise REPACK_VERIFY_TIMEOUT_SECONDS; Dify's daemon itself waits no "
+                "longer than 10 minutes for an installation.",
             ) from error
         if finished.code != 0:
             self._fail(f"{doing} ended with exit code {finished.code}: {sentence(finished.lines)}")
@@ -173,7 +179,7 @@ class Trial:
     def _confined(self, command: Sequence[str | Path]) -> list[str | Path]:
         """Return the command line under which code of the package sees no file of ours, where the kernel can."""
         programs = [program for program in (self._uv, self._tools) if program]
-        return confined(command, interpreter=self._at.interpreter, write=self._home, read=programs)
+        return confined(command, interpreter=self._at.interpreter, write=[self._home], read=programs)
 
     def _pass_on(self, line: str) -> None:
         """Put the installer's own summary into the log; its debug lines are read only when something fails."""
@@ -205,8 +211,20 @@ class Trial:
 
 async def examine(trial: Trial, installed: Mapping[str, str]) -> str:
     """Check the requirements and import every module; return what imports."""
-    _, imported = await asyncio.gather(trial.check(), trial.imports(installed, all_modules=True))
-    return imported
+    checked, imported = await together([trial.check(), trial.imports(installed, all_modules=True)])
+    return imported or checked
+
+
+def _answer(lines: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
+    """Return the names that were imported and what failed; None where a module ended the process before."""
+    for line in reversed(lines):
+        if line.startswith('{"names": '):
+            try:
+                said = json.loads(line)
+                return list(map(str, said["names"])), {str(name): str(error) for name, error in said["failed"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                continue
+    return None
 
 
 def _same(installed: str | None, pinned: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uv
 
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.processes import ProcessTimeoutError, run
 from repack_worker.resolve import index_options, uv_environment
@@ -32,6 +33,7 @@ class UvVersions:
     settings: Settings
     indexes: Sequence[str] = ()
     access: IndexAccess | None = None
+    guard: NetworkGuard | None = None
     _flights: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def find(self, version: str) -> Path | None:
@@ -53,7 +55,8 @@ class UvVersions:
             ours, "pip", "install", "--no-config", "--quiet", "--no-deps", "--only-binary", ":all:",
             "--python", sys.executable, "--target", arriving, *index_options(self.indexes), f"uv=={version}",
         ]  # fmt: skip
-        env = uv_environment(self.settings, home=folder.parent) | (self.access.environment() if self.access else {})
+        env = await uv_environment(self.settings, home=folder.parent, guard=self.guard)
+        env |= self.access.environment() if self.access else {}
         try:
             await run(command, env=env, timeout_seconds=_INSTALL_SECONDS)
             if await in_thread((arriving / "bin" / "uv").is_file):

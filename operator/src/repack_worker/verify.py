@@ -23,13 +23,14 @@ from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Verification, VerificationMethod
 from repack_worker.archive import Limits, unpack
 from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
+from repack_worker.folders import remove_tree
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
 from repack_worker.platforms import Platform, machines, native_cpu
 from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.rewrite import WHEELS
 from repack_worker.settings import VerifyDepth
-from repack_worker.threads import in_thread
+from repack_worker.threads import in_thread, together
 from repack_worker.trial import Conditions, Trial, examine
 from repack_worker.uv_versions import UvVersions, our_uv_version
 
@@ -105,9 +106,9 @@ async def prove(
         plugin = read_plugin(await in_thread(unpack, package, base / "unpacked", limits=limits))
         cpus = cpus or cpus_of(plugin)
         work = _Work(plugin, bench, base)
-        proofs = await asyncio.gather(*(work.of_cpu(cpu) for cpu in cpus))
+        proofs = await together(work.of_cpu(cpu) for cpu in cpus)
     finally:
-        await in_thread(shutil.rmtree, base, ignore_errors=True)
+        await in_thread(remove_tree, base)
     foreign = [cpu for cpu in cpus if cpu is not native_cpu()]
     proof = Verification(
         method=VerificationMethod.CROSS_INSTALL if foreign else bench.isolation.method,
@@ -134,9 +135,9 @@ async def survey(package: Path, *, bench: Bench, folder: Path, limits: Limits) -
 
     try:
         work = _Work(read_plugin(await in_thread(unpack, package, base / "unpacked", limits=limits)), bench, base)
-        outcomes = await asyncio.gather(*(one(daemon) for daemon in bench.daemons))
+        outcomes = await together(one(daemon) for daemon in bench.daemons)
     finally:
-        await in_thread(shutil.rmtree, base, ignore_errors=True)
+        await in_thread(remove_tree, base)
     return dict(zip(bench.daemons, outcomes, strict=True))
 
 
@@ -155,10 +156,8 @@ class _Work:
         """Install for one CPU; return the sentence for the record and the runs."""
         if cpu is not native_cpu():
             return await self._foreign(cpu)
-        first, *others = await asyncio.gather(
-            self.of_daemon(CURRENT, thorough=True),
-            *(self.of_daemon(daemon, thorough=False) for daemon in self._bench.daemons if daemon is not CURRENT),
-        )
+        daemons = [CURRENT, *(daemon for daemon in self._bench.daemons if daemon is not CURRENT)]
+        first, *others = await together(self.of_daemon(daemon, thorough=daemon is CURRENT) for daemon in daemons)
         runs = [first[1], *(run for _, run in others)]
         order = {daemon.label: at for at, daemon in enumerate(DAEMONS)}
         runs.sort(key=lambda run: order[run.daemon])

@@ -49,7 +49,10 @@ def from_pyproject(plugin: Plugin) -> Wanted:
         tool = document.get("tool", {}).get("uv", {})
         warnings: list[str] = []
         if "dependencies" in project.get("dynamic", []):
-            raise invalid("pyproject.toml leaves its dependencies to the build (dynamic); they must be listed.")
+            raise invalid(
+                "pyproject.toml leaves its dependencies to the build (dynamic); they must be listed.",
+                hint="List them under [project] dependencies, or lock the plugin (`uv lock`), and pack it again.",
+            )
         sources: dict[str, Any] = {canonicalize_name(name): source for name, source in tool.get("sources", {}).items()}
         lines = [_with_source(line, sources, warnings) for line in given]
         if tool.get("index"):
@@ -64,7 +67,11 @@ def from_pyproject(plugin: Plugin) -> Wanted:
             warnings=tuple(warnings),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise invalid("pyproject.toml has no [project] with a list of dependencies.") from error
+        raise invalid(
+            "pyproject.toml has no [project] with a list of dependencies.",
+            hint="Write them as the packaging guide has it ([project] name, version, dependencies), or put a "
+            "requirements.txt beside it.",
+        ) from error
 
 
 def _checked(lines: list[str]) -> tuple[str, ...]:
@@ -95,6 +102,9 @@ def _with_source(line: str, sources: Mapping[str, Any], warnings: list[str]) -> 
         return line
     else:
         kind = next(iter(source), "?")
-        raise invalid(f"pyproject.toml takes {requirement.name} from its author's machine ([tool.uv.sources] {kind}).")
+        raise invalid(
+            f"pyproject.toml takes {requirement.name} from its author's machine ([tool.uv.sources] {kind}).",
+            hint="Take it from a package index, or from an https address, and pack the plugin again.",
+        )
     requirement.specifier = type(requirement.specifier)()  # PEP 508: an address or a version, not both
     return str(requirement)

@@ -128,7 +128,9 @@ class WheelCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             # A name of our own: two workers may write the same entry, and the last rename wins with equal bytes.
             arriving = path.with_name(f".{uuid.uuid4().hex[:8]}-{file.filename}")
-            shared = self._shared is not None and await self._shared.get(file.sha256, arriving)
+            shared = self._shared is not None and await self._shared.get(
+                file.sha256, arriving, limit=file.size_bytes or _LARGEST_FILE
+            )
             if shared:
                 on_bytes(arriving.stat().st_size)
             else:

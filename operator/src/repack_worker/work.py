@@ -11,6 +11,7 @@ from repack_contract.phases import Stage
 from repack_contract.reasons import FailureClass, Reason
 from repack_contract.task import Arch, Artifact, PackageIndex, Spec
 from repack_worker.fetch import Fetcher
+from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
 from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import Plan, SourceDist, Wheel
@@ -75,6 +76,8 @@ class Work:
     store: ArtifactStore
     journal: Journal
     fetcher: Fetcher
+    guard: NetworkGuard
+    """By which uv and git get to the network."""
     folder: Path
     """Its own, empty at the start, removed at the end."""
     targets: list[TargetWork] = field(default_factory=list)

@@ -128,7 +128,8 @@ async def test_a_stranger_gets_401_everywhere_with_a_hint(guarded: Dashboard, me
 def test_no_route_for_users_was_forgotten() -> None:
     paths = bare_app().openapi()["paths"]
     asked = [path.partition("?")[0] for _, path in PATHS]
-    of_workers = {"/api/v1/uploads/{key}", "/api/v1/wheels/{sha256}"} | {path for path in paths if "/ingest/" in path}
+    of_workers = {"/api/v1/uploads/{key}", "/api/v1/wheels/{sha256}", "/api/v1/memory/{kind}/{key}"}
+    of_workers |= {path for path in paths if "/ingest/" in path}
     same = {"/api/v1/tasks/{uid}/suspend", "/api/v1/tasks/{uid}/resume"}
     forgotten = {
         path

@@ -158,6 +158,15 @@ async def test_rights_that_are_gone_make_a_ticket_worth_nothing(tmp_path: Path) 
         assert (await fetch(judged, FILE, cookie)).status_code == 404
 
 
+async def test_a_user_of_too_many_claims_is_told_so_and_gets_no_cookie_that_browsers_drop(tmp_path: Path) -> None:
+    cluster = ReviewingApi(FakeTaskApi())
+    cluster.tokens = {"ann": Known("ann", extra={"scopes": [f"scope-number-{number:04d}" for number in range(400)]})}
+    cluster.allow("ann", "list", namespace="*")
+    async with a_dashboard(tmp_path, api=cluster, auth_mode="kubernetes") as judged:
+        answer = await a_ticket(judged, "ann")
+        assert (answer.status_code, answer.headers.get("set-cookie")) == (413, None)
+
+
 async def test_where_nobody_is_asked_no_cookie_is_set(dashboard: Dashboard) -> None:
     answer = await dashboard.http.post("/api/v1/downloads", json={"path": FILE})
     assert (answer.status_code, answer.headers.get("set-cookie")) == (204, None)

@@ -7,20 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fakes.dashboard import TOKEN, FakeDashboard
 from fakes.index import FakeIndex, Fault, a_wheel, wait_until
-from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
+from fakes.plugins import PYPROJECT, a_lock, a_package
 from fakes.processes import stop
 from repack_contract.order import WorkOrder
 from repack_contract.reasons import Reason
 from repack_worker.__main__ import work
 from repack_worker.settings import Settings
-
-OUR_PYTHON = "{}.{}".format(*sys.version_info[:2])
+from worker_job import STARTED, Job, upload
 
 
 @pytest.fixture
@@ -36,63 +34,10 @@ def ingest() -> Iterator[FakeDashboard]:
         yield ingest
 
 
-STARTED: list["subprocess.Popen[str]"] = []
-
-
 @pytest.fixture(autouse=True)
 def _no_process_outlives_its_test() -> Iterator[None]:
     yield
     stop(STARTED)
-
-
-class Job:
-    """One worker process in one folder."""
-
-    def __init__(self, folder: Path, index: FakeIndex, ingest: FakeDashboard, **spec: Any) -> None:
-        self.folder, self.termination_log = folder, folder / "termination-log"
-        (folder / "token").write_text(TOKEN)
-        order = {
-            "uid": "uid-1", "namespace": "default", "name": "demo", "attempt": 2,
-            "spec": {"targets": [{"arch": "amd64"}], "python": OUR_PYTHON, "packageIndex": {"url": index.url}, **spec},
-        }  # fmt: skip
-        self.env = {
-            "PATH": "/usr/bin:/bin",
-            "REPACK_ORDER": json.dumps(order),
-            "REPACK_INGEST_URL": ingest.url,
-            "REPACK_INGEST_TOKEN_FILE": str(folder / "token"),
-            "REPACK_WORK_DIR": str(folder / "work"),
-            "REPACK_TERMINATION_LOG": str(self.termination_log),
-            "REPACK_PYTHON": sys.executable,
-            "REPACK_ALLOW_PRIVATE_ADDRESSES": "true",
-            "REPACK_STALL_SECONDS": "20",
-            "REPACK_DOWNLOAD_ATTEMPTS": "2",
-        }
-
-    def start(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "repack_worker"]
-        process = subprocess.Popen(
-            command, env=self.env, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        STARTED.append(process)
-        return process
-
-    def run(self) -> int:
-        with self.start() as process:
-            self.output, _ = process.communicate(timeout=50)
-        return process.returncode
-
-    @property
-    def result(self) -> dict[str, Any]:
-        return json.loads(self.termination_log.read_bytes())
-
-    @property
-    def leftovers(self) -> list[Path]:
-        return [path for path in (self.folder / "work").iterdir() if path.name != "cache"]
-
-
-def upload(ingest: FakeDashboard, tmp_path: Path, **files: str) -> dict[str, Any]:
-    ingest.uploads["tiny.difypkg"] = a_package(tmp_path / "tiny.difypkg", plugin_files(**files)).read_bytes()
-    return {"type": "Upload", "upload": {"key": "tiny.difypkg"}}
 
 
 def test_an_upload_becomes_a_verified_artifact_at_the_dashboard(tmp_path, index, ingest):
@@ -173,6 +118,26 @@ def test_a_dashboard_without_room_is_a_full_disk(tmp_path, index, ingest):
     job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
     assert job.run() == 30, job.output
     assert job.result["reason"] == "DiskFull"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [(413, 16, "REPACK_DASHBOARD_MAX_ARTIFACT_BYTES"), (403, 1, "ingest token"), (404, 1, "run it again")],
+)
+def test_a_dashboard_that_refuses_says_what_to_do(tmp_path, index, ingest, status, code, words):
+    ingest.refuse_artifacts = [status]
+    job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path))
+    assert job.run() == code, job.output
+    assert words in job.result["hint"]
+
+
+def test_an_order_that_cannot_be_read_is_told_to_the_kubelet(tmp_path, index, ingest):
+    job = Job(tmp_path, index, ingest, source={"type": "Upload", "upload": {"key": "x"}})
+    job.env["REPACK_ORDER"] = '{"uid": 3}'
+    assert job.run() == 1
+    assert "Traceback" not in job.output
+    assert "REPACK_ORDER cannot be read" in job.result["message"]
+    assert "images of one release" in job.result["hint"]
 
 
 def test_a_dashboard_that_is_away_from_start_to_end_of_the_work_is_told_everything_later(tmp_path, index, ingest):

@@ -1,5 +1,6 @@
 """The CRD that the models give: the rules that were proven on a real API server are all there (operator.md 6.1)."""
 
+from pathlib import Path
 from typing import Any
 
 from repack_contract.schema import crd
@@ -15,6 +16,13 @@ def rules(value: Any) -> list[str]:
         own = [entry["rule"] for entry in value.get("x-kubernetes-validations", [])]
         return own + [rule for item in value.values() for rule in rules(item)]
     return []
+
+
+def sentences(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [entry["message"] for entry in value.get("x-kubernetes-validations", [])]
+        return own + [text for item in value.values() for text in sentences(item)]
+    return [text for item in value for text in sentences(item)] if isinstance(value, list) else []
 
 
 def test_all_18_rules_are_there():
@@ -58,6 +66,12 @@ def test_the_schema_is_structural():
 def test_kubectl_shows_what_a_user_asks_first():
     shown = [column["name"] for column in VERSION["additionalPrinterColumns"] if not column.get("priority")]
     assert shown == ["Phase", "Progress", "Plugin", "Attempt", "Duration", "Age"]
+
+
+def test_a_test_is_named_for_the_sentence_of_each_rule():
+    matrix = (Path(__file__).resolve().parents[3] / "docs/operator-matrix.md").read_text("utf-8")
+    missing = [sentence for sentence in sentences(crd()) if sentence not in matrix]
+    assert missing == []
 
 
 def test_kubectl_explain_has_a_sentence_for_every_field():

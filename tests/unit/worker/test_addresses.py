@@ -1,7 +1,5 @@
 """Nothing that others name leads inside: not their address, not a redirect, not a name that changes its address."""
 
-import threading
-from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from typing import Any
 
@@ -15,13 +13,13 @@ from fakes.sites import FakeSites
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import PackageIndex
-from repack_local.api.certificates import server_certificate
 from repack_worker import transport
 from repack_worker.addresses import AddressPolicy, Entry, is_public
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.settings import Settings
 from repack_worker.sources import UrlSource
 from repack_worker.transport import CheckedBackend
+from secure_index import secure
 
 
 @pytest.fixture
@@ -206,20 +204,11 @@ async def test_our_own_server_is_never_asked_by_the_proxy(tmp_path, settings, in
     assert proxied.seen == []
 
 
-@pytest.fixture
-def secure(index, tmp_path_factory):
+@pytest.fixture(name="secure")
+def _secure(index, tmp_path_factory):
     """The index behind TLS with a certificate of its own; the path of that certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, context = server_certificate(None, host="127.0.0.1")
-    (folder / "cert.pem").write_text(certificate)
-    handler = index._server.RequestHandlerClass
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.index = index  # type: ignore[attr-defined]
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_address[1]}", folder / "cert.pem"
-    server.shutdown()
-    server.server_close()
+    with secure(index, tmp_path_factory.mktemp("tls")) as served:
+        yield served
 
 
 async def test_a_private_certificate_authority_is_believed_when_it_is_named(

@@ -1,8 +1,10 @@
 """Distributions without a wheel: built from source, by somebody's code, without a network and without secrets."""
 
+import contextlib
 import json
 import os
 import platform
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,13 +12,14 @@ import pytest
 
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
-from fakes.sources import an_sdist, source_files
+from fakes.sources import an_sdist, archive_of, source_files
 from repack_contract.phases import Stage
 from repack_contract.progress import StageState
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Target
 from repack_worker import landlock
 from repack_worker.elf import compiled_files, machine_of
+from repack_worker.isolation import choose_isolation
 from requirements import require, require_command
 from styles import served
 
@@ -41,6 +44,12 @@ def content(result, name, at=0):
         [wheel] = [member for member in archive.namelist() if member.startswith("wheels/tiny_sdk")]
         with archive.open(wheel) as file, zipfile.ZipFile(file) as inner:
             return inner.read(name)
+
+
+def commands():
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield (folder / "cmdline").read_bytes()
 
 
 def report_of(result):
@@ -274,3 +283,119 @@ async def test_a_compiled_build_is_held_to_the_glibc_of_dify_and_to_its_own_clai
     [facts] = compiled_files(wheel)
     assert facts.machine == "x86_64"
     assert 2 <= facts.glibc_minor <= 39
+
+
+TRAP = """
+import os, socket
+def tried():
+    yield "secret", lambda: open({secret!r}).close()
+    yield "network", lambda: socket.create_connection(("127.0.0.1", {port}), timeout=2).close()
+    yield "cache", lambda: open({cache!r}, "x").close()
+for name, act in tried():
+    try:
+        act()
+        open({mark!r} + name, "x").close()
+    except OSError:
+        pass
+"""
+
+
+async def test_nothing_that_a_build_leaves_behind_runs_outside_of_it(tmp_path, index, pack, settings, listener):
+    """A `.pth` file runs whenever the environment's Python starts, a program of the same name in place of the real."""
+    require(landlock.version(), "keeping files from a build needs a kernel with Landlock (Linux 5.13)")
+    (tmp_path / "secret").write_text("hush")
+    trap = TRAP.format(
+        secret=str(tmp_path / "secret"), port=index.base.rpartition(":")[2], cache=str(tmp_path / "cache" / "planted"),
+        mark=str(tmp_path / "reached-"),
+    )  # fmt: skip
+    line = f"import os; exec({trap!r})\n"
+    programs = dict.fromkeys(("helper-1.0.data/scripts/unshare", "helper-1.0.data/scripts/uv"),
+                             f"#!{sys.executable}\n{trap}".encode())  # fmt: skip
+    index.add(a_wheel("helper", files={"helper.pth": line.encode(), **programs}), a_wheel("more"))
+    plant = f"""
+import glob, sys
+for folder in [path for path in sys.path if path.endswith("site-packages")]:
+    try:
+        open(folder + "/planted.pth", "w").write({line!r})
+    except OSError:
+        pass
+"""
+    source = source_files("tiny-sdk", build_requires=("helper",), body="import helper, more")
+    backend = source["its_backend.py"].replace("    return []", f"    exec({plant!r})\n    return ['more']")
+    package = locked(tmp_path, index, archive_of("tiny-sdk", source | {"its_backend.py": backend}))
+    result = await pack(package)
+    assert result.ok, result.message
+    assert "Building tiny-sdk==1.0" in listener.text
+    assert not list(tmp_path.glob("reached-*"))
+
+
+BOMB = """
+name = "tiny_sdk-1.0-py3-none-any.whl"
+with zipfile.ZipFile(os.path.join(wheel_directory, name), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    archive.writestr("x", bytes(1 << 20))
+data = open(os.path.join(wheel_directory, name), "rb").read()
+data = data.replace((1 << 20).to_bytes(4, "little"), (3 << 30).to_bytes(4, "little"))
+open(os.path.join(wheel_directory, name), "wb").write(data)
+return name
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return '../../../password'", "no name of a file"),
+        ("os.symlink('/etc/passwd', os.path.join(wheel_directory, 'tiny_sdk-1.0-py3-none-any.whl'))\n"
+         "return 'tiny_sdk-1.0-py3-none-any.whl'", "which is not there"),
+        ("open(os.path.join(wheel_directory, 'tiny_sdk-1.0-py3-none-any.whl'), 'w').write('no zip')\n"
+         "return 'tiny_sdk-1.0-py3-none-any.whl'", "a wheel that is none"),
+        ("os.symlink('/etc/passwd', os.path.join(wheel_directory, 'wheel.json'))\nos._exit(0)", "could not be built"),
+        ("files.pop(f'{info}/METADATA')", "has no metadata"),
+        (BOMB, "unpacked, it has more than"),
+    ],
+)  # fmt: skip
+async def test_a_build_that_hands_over_something_else_than_its_wheel_is_refused(tmp_path, index, pack, body, words):
+    result = await pack(locked(tmp_path, index, an_sdist("tiny-sdk", body=body)))
+    assert result.reason == Reason.NO_WHEEL_FOR_PLATFORM, result.message
+    assert words in (result.message or "")
+
+
+async def test_two_versions_of_one_source_are_built_beside_each_other(tmp_path, index, pack):
+    """A lock that forks by CPU has two."""
+    older, newer = an_sdist("tiny-sdk", "1.0"), an_sdist("tiny-sdk", "2.0")
+    index.add(older, newer)
+    lock = """version = 1
+revision = 3
+requires-python = ">=3.11"
+[[package]]
+name = "tiny"
+version = "0.0.1"
+source = { virtual = "." }
+dependencies = [
+    { name = "tiny-sdk", version = "1.0", marker = "platform_machine == 'x86_64'" },
+    { name = "tiny-sdk", version = "2.0", marker = "platform_machine != 'x86_64'" },
+]
+""" + "".join(
+        f'[[package]]\nname = "tiny-sdk"\nversion = "{one.version}"\nsource = {{ registry = "{index.url}" }}\n'
+        f'sdist = {{ url = "{index.file_url(one)}", hash = "sha256:{one.sha256}", size = {len(one.content)} }}\n'
+        for one in (older, newer)
+    )
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT) | {"uv.lock": lock}
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files), targets=[Target(arch=Arch.UNIVERSAL)])
+    assert result.ok, result.message
+    with zipfile.ZipFile(result.artifacts[0].uri or "") as archive:
+        pins = [line.partition(" --hash")[0] for line in archive.read("requirements.txt").decode().splitlines()[2:]]
+    assert pins == [
+        "tiny-sdk==1.0 ; platform_machine == 'x86_64'", "tiny-sdk==2.0 ; platform_machine == 'aarch64'",
+    ]  # fmt: skip
+
+
+async def test_what_makes_a_session_of_its_own_ends_with_the_build_too(tmp_path, index, pack, settings):
+    isolation = await choose_isolation()
+    require("--pid" in isolation.prefix, "ending every process of a build needs namespaces of processes (unshare)")
+    body = (
+        "if os.fork() == 0:\n    os.setsid()\n    os.dup2(os.open('/dev/null', os.O_RDWR), 1)\n    os.dup2(1, 2)\n"
+        "    os.execv('/bin/sleep', ['sleep-of-a-build', '61.5'])\n"
+    )
+    result = await pack(locked(tmp_path, index, an_sdist("tiny-sdk", body=body)))
+    assert result.ok, result.message
+    assert not [command for command in commands() if b"sleep-of-a-build" in command]

@@ -178,6 +178,7 @@ async def test_a_plugin_above_the_download_limit_is_refused(tmp_path, index, pac
     small = settings.model_copy(update={"max_plugin_bytes": 1000})
     result = await pack(tmp_path, source=UrlSource(address), settings=small)
     assert result.reason == Reason.PACKAGE_TOO_LARGE
+    assert "REPACK_MAX_PLUGIN_BYTES" in (result.hint or ""), "the setting that decides"
 
 
 async def test_a_server_that_redirects_for_ever_is_left(tmp_path, index, pack):

@@ -1,17 +1,23 @@
 """No network: each method is proved on real processes, and a method that does not hold is not used."""
 
+import os
+import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from repack_contract.errors import RepackError
 from repack_contract.task import VerificationMethod
-from repack_worker import seccomp
+from repack_worker import landlock, seccomp
+from repack_worker.confinement import confined
+from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation, choose_isolation, probe
 from repack_worker.processes import run
 from requirements import require
 
 ENFORCED = [VerificationMethod.SECCOMP_FILTER, VerificationMethod.NETWORK_NAMESPACE]
+REAL_PYTHON = Path(sys.executable).resolve()
 ENV = {"PATH": "/usr/bin:/bin"}
 
 
@@ -117,3 +123,36 @@ def test_x32_calls_are_refused():
 def test_an_unknown_machine_has_no_filter():
     with pytest.raises(seccomp.UnsupportedMachineError):
         seccomp.program("riscv64")
+
+
+LOOK = """
+import socket, sys
+for port in sys.argv[1:]:
+    try:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=3).close()
+        print("reached")
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+async def test_a_confined_program_connects_to_the_ports_it_was_given_and_to_no_other(tmp_path):
+    require(landlock.version() >= 4, "keeping a program from other ports needs Landlock 4 (Linux 6.7)")
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [server.getsockname()[1] for server in (one, other)]
+        interpreter = Interpreter(REAL_PYTHON, "")
+        command = [REAL_PYTHON, "-I", "-S", "-c", LOOK, *map(str, ports)]
+        command = confined(command, interpreter=interpreter, write=[tmp_path], connect=ports[:1])
+        finished = await run(command, env=ENV, timeout_seconds=20)
+    assert finished.lines == ("reached", "Permission denied")
+
+
+async def test_a_confined_program_sends_no_signal_to_others(tmp_path):
+    require(landlock.version() >= 6, "keeping signals from others needs Landlock 6 (Linux 6.12)")
+    code = "import os, sys\ntry:\n    os.kill(int(sys.argv[1]), 0)\nexcept OSError as error:\n    print(error.strerror)"
+    interpreter = Interpreter(REAL_PYTHON, "")
+    command = confined(
+        [REAL_PYTHON, "-I", "-S", "-c", code, str(os.getpid())], interpreter=interpreter, write=[tmp_path]
+    )
+    finished = await run(command, env=ENV, timeout_seconds=20)
+    assert finished.lines == ("Operation not permitted",)

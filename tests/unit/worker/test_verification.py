@@ -155,3 +155,30 @@ async def test_what_is_imported_sees_no_secret_and_changes_nothing_of_ours(
     assert kept.read_text() == "kept"
     assert sha256_of(Path(result.artifacts[0].uri)) == result.artifacts[0].sha256
     assert not [name for name in environment if name.startswith(("REPACK", "NETRC", "UV_INDEX"))]
+
+
+async def test_a_module_that_talks_or_works_on_at_the_end_is_not_waited_for(tmp_path, index, pack, listener):
+    late = (
+        "import atexit, threading, time\natexit.register(print, 'bye')\n"
+        "threading.Thread(target=time.sleep, args=(99,)).start()"
+    )
+    index.add(a_wheel("tiny-sdk", requires=("late",)), a_wheel("late", source=late))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"))
+    assert result.ok, result.message
+    assert "2 of 2 modules import" in listener.text
+
+
+async def test_a_module_that_ends_the_process_fails_the_verification(tmp_path, index, pack):
+    index.add(a_wheel("tiny-sdk", source="import os\nos._exit(0)"))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"))
+    assert result.reason == Reason.VERIFICATION_FAILED, result.message
+    assert "importing ended without a word" in (result.message or "")
+
+
+async def test_a_verification_that_takes_too_long_says_which_setting_to_change(tmp_path, index, pack, settings):
+    index.add(a_wheel("tiny-sdk", source="import time\ntime.sleep(60)"))
+    shorter = settings.model_copy(update={"verify_timeout_seconds": 4})
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=shorter)
+    assert result.reason == Reason.VERIFICATION_FAILED
+    assert "took too long" in (result.message or "")
+    assert "REPACK_VERIFY_TIMEOUT_SECONDS" in (result.hint or "")

@@ -1,11 +1,13 @@
 """Plugins without a lock: what their pyproject.toml asks for, and what of it is left out."""
 
+import io
 import tarfile
 
 import pytest
 
 from fakes.plugins import a_package, plugin_files
 from repack_contract.errors import RepackError
+from repack_worker import stubs
 from repack_worker.archive import Limits, unpack
 from repack_worker.plugin import read_plugin
 from repack_worker.stubs import requires_of
@@ -71,6 +73,17 @@ def test_what_cannot_be_fetched_from_anywhere_is_refused_by_name(tmp_path, more,
 def test_dependencies_that_only_a_build_tells_are_refused(tmp_path):
     with pytest.raises(RepackError, match="dynamic"):
         wanted(tmp_path, "", '[project]\nname = "x"\ndynamic = ["dependencies"]\n')
+
+
+def test_a_source_archive_that_unpacks_without_end_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(stubs, "_MAX_UNPACKED", 1 << 20)
+    with tarfile.open(tmp_path / "x-1.tar.gz", "w:gz") as archive:
+        for number in range(3):
+            entry = tarfile.TarInfo(f"x-1/{number}")
+            entry.size = 600_000
+            archive.addfile(entry, io.BytesIO(bytes(entry.size)))
+    with pytest.raises(RepackError, match="it unpacks to more than 1,048,576 bytes"):
+        requires_of(tmp_path / "x-1.tar.gz")
 
 
 def test_the_older_form_of_stated_requirements_is_read_too(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist
+from repack_worker import plan_cache
 from repack_worker.fetch import Fetcher
 from repack_worker.index_access import IndexAccess
 from repack_worker.plan import Wheel
@@ -72,7 +73,10 @@ def test_what_was_not_used_for_too_long_goes_and_then_the_least_used_above_the_s
     assert in_use.exists(), "another worker may be about to read it"
 
 
-async def test_versions_chosen_once_are_remembered_and_a_damaged_memory_is_none(tmp_path, index, pack, settings):
+async def test_versions_chosen_once_are_remembered_and_a_damaged_memory_is_none(
+    tmp_path, index, pack, settings, monkeypatch
+):
+    now = time.time()
     index.add(a_wheel("tiny-sdk"))
     package = a_package(tmp_path / "tiny.difypkg")
 
@@ -88,7 +92,7 @@ async def test_versions_chosen_once_are_remembered_and_a_damaged_memory_is_none(
     [entry] = (settings.caches / "plans").glob("*.json")
     entry.write_bytes(entry.read_bytes().replace(b"tiny", b"evil"))
     assert await pages_asked() > 0
-    os.utime(entry, (1, 1))
+    monkeypatch.setattr(plan_cache.time, "time", lambda: now + settings.plan_cache_seconds + 10)
     assert await pages_asked() > 0, "too old"
 
 

@@ -11,7 +11,7 @@ from repack_contract.task import RepackageTask
 from repack_dashboard.board import Board
 from repack_dashboard.eventlog import LogUnavailableError
 from repack_dashboard.metrics import Metrics
-from repack_kube.errors import KubeError
+from repack_kube.errors import KubeError, unknown_kind
 from repack_kube.resources import TASKS, Object, ObjectList, Resource, Scope
 
 log = structlog.get_logger("repack.dashboard")
@@ -105,6 +105,8 @@ class Relist:
         self._listed_at: float | None = None
         self.ready = asyncio.Event()
         """Set after the first list that succeeded."""
+        self.obstacle = ""
+        """Why the last list failed, and what to do about it."""
 
     async def refresh(self) -> None:
         """Bring in everything that existed when this was called; those who ask meanwhile share one list.
@@ -131,9 +133,11 @@ class Relist:
     async def _list(self) -> Sequence[RepackageTask]:
         try:
             found = await self._tasks.list()
-        except KubeError:
+        except KubeError as error:
             self._metrics.relists.labels("failed").inc()
+            self.obstacle = unknown_kind(error) or error.message
             raise
+        self.obstacle = ""
         self._metrics.relists.labels("succeeded").inc()
         return found
 
@@ -148,4 +152,4 @@ class Relist:
             except (KubeError, LogUnavailableError) as error:
                 failures += 1
                 if failures in {1, 10}:
-                    log.warning("the tasks cannot be listed", error=str(error), in_a_row=failures)
+                    log.warning("the tasks cannot be listed", error=self.obstacle or str(error), in_a_row=failures)

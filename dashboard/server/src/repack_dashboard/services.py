@@ -79,10 +79,11 @@ class Services:
     def check_listed(self) -> None:
         """Raise the 503 problem before the first list: no tasks and not yet knowing are two things."""
         if not self.relist.ready.is_set():
+            why = f": {self.relist.obstacle}" if self.relist.obstacle else ""
             raise ProblemError(
                 503,
-                "The Kubernetes API has not answered since this dashboard started, so the tasks are not known.",
-                hint="Check that the API server can be reached.",
+                f"The tasks could not be listed since this dashboard started{why}.",
+                hint="Check that the API server can be reached and knows RepackageTasks; it is tried again by itself.",
                 headers={"Retry-After": "2"},
             )
 

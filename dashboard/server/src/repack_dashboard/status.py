@@ -50,7 +50,7 @@ def root_routes(services: Services) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Say whether to send users here: not before the tasks are listed, without the log or a vital right.
+        """Say whether to send users here: not before the tasks are listed, without log or vital right, while we end.
 
         Nor before the object store could be written once, so that a wrong setting stops a roll-out. One that fails
         later is told of and no more: without it tasks can still be watched, and no other replica has another.
@@ -64,12 +64,14 @@ def root_routes(services: Services) -> APIRouter:
             "rights-missing": rights is not None and rights.is_vital_missing,
         }
         reasons = [name for name, holds in waits.items() if holds]
-        body: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        answer: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
         if rights is not None and rights.missing:
-            body["missing"] = rights.sentences
+            answer["missing"] = rights.sentences
+        if services.relist.obstacle:
+            answer["obstacle"] = services.relist.obstacle
         if error := services.blobs.health.error:
-            body["degraded"] = [{"reason": "object-store-unreachable", "message": error.message, "hint": error.hint}]
-        return JSONResponse(body, status_code=503 if reasons else 200)
+            answer["degraded"] = [{"reason": "object-store-unreachable", "message": error.message, "hint": error.hint}]
+        return JSONResponse(answer, status_code=503 if reasons else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -34,7 +34,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.get("/wheels/{sha256}", response_class=FileResponse, responses=_FILE)
     async def download_wheel(sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> Response:
         """Return a wheel that some worker has fetched before. The worker checks its hash again."""
-        _check_worker(services, sender)
+        check_worker(services, sender)
         found = await wheels.find(sha256)
         if found is None:
             raise not_found("wheel with this sha256")
@@ -43,7 +43,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     @router.put("/wheels/{sha256}", status_code=204, openapi_extra=_BODY)
     async def take_wheel(request: Request, sha256: Sha256, sender: Annotated[Sender, Depends(guard)]) -> None:
         """Keep a wheel for the other workers; refused when its content has another sha256."""
-        _check_worker(services, sender)
+        check_worker(services, sender)
         if wheels.is_on:
             await wheels.take(request.stream(), sha256=sha256, max_bytes=settings.max_artifact_bytes)
 
@@ -78,7 +78,7 @@ def routes(services: Services, guard: IngestGuard) -> APIRouter:
     return router
 
 
-def _check_worker(services: Services, sender: Sender) -> None:
+def check_worker(services: Services, sender: Sender) -> None:
     """Raise the 403 problem for a service account that works on no task of ours."""
     if not sender.is_operator and (sender.work is None or sender.work.task_uid not in services.board.store):
         raise ProblemError(403, "This token is not that of a worker of a task.", hint="Only workers share wheels.")

@@ -3,6 +3,7 @@
 import { authorization } from "./session";
 import type {
   ClientConfig,
+  EndedTask,
   LogPage,
   MarketplacePage,
   MarketplaceVersions,
@@ -93,6 +94,10 @@ export const api = {
     call<LogPage>("GET", `/tasks/${id(uid)}/log?${new URLSearchParams(numbers(query))}`),
   sights: (uid: string) => call<TaskSights>("GET", `/tasks/${id(uid)}/sights`),
   companions: (uid: string) => call<PackageCompanions[]>("GET", `/tasks/${id(uid)}/companions`),
+  /** Tasks that ended in the last days and were deleted since. */
+  history: () => call<EndedTask[]>("GET", "/history"),
+  /** Let this browser follow a plain link to a file of ours: the server sets a cookie for that address alone. */
+  allowDownload: (path: string) => call<void>("POST", "/downloads", { path }),
   storage: () => call<StorageReport>("GET", "/storage"),
   searchPlugins: (query: PluginQuery) =>
     call<MarketplacePage>("GET", `/marketplace/plugins?${new URLSearchParams(filled(query))}`),
@@ -141,6 +146,14 @@ function filled(query: PluginQuery): [string, string][] {
     .filter(([, value]) => value !== "");
 }
 
+function parsed<T>(text: string): T | null {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return null;
+  }
+}
+
 export interface UploadHandle {
   done: Promise<Upload>;
   cancel: () => void;
@@ -155,8 +168,11 @@ export function upload(file: File, onProgress: (sent: number, total: number) => 
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
     request.onload = () => {
-      if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText) as Upload);
-      else reject(problemOf(request.status, request.responseText));
+      const refused = request.status < 200 || request.status >= 300;
+      const stored = refused ? null : parsed<Upload>(request.responseText);
+      // A proxy in between may say 200 with a page of its own: that is no upload either.
+      if (stored === null) reject(problemOf(request.status, request.responseText));
+      else resolve(stored);
     };
     request.onerror = () => reject(toApiError(new Error("network error")));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));

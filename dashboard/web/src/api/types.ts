@@ -42,6 +42,7 @@ export type MarketplacePlugin = Wire<Schemas["MarketplacePlugin"]>;
 export type MarketplacePage = Wire<Schemas["MarketplacePage"]>;
 export type MarketplaceVersions = Wire<Schemas["MarketplaceVersions"]>;
 export type StorageReport = Wire<Schemas["StorageReport"]>;
+export type EndedTask = Wire<Schemas["EndedTask"]>;
 export type TaskSights = Wire<Schemas["TaskSights"]>;
 export type PackageCompanions = Wire<Schemas["PackageCompanions"]>;
 export type PodSight = Wire<Schemas["PodSight"]>;

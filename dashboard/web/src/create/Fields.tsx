@@ -1,6 +1,7 @@
 import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import type { Arch, ClientConfig, Mode } from "../api/types";
 import { useWords } from "../i18n";
+import { DifyVersionField } from "../ui/DifyVersionField";
 import { Icon } from "../ui/Icon";
 import styles from "./CreateDialog.module.css";
 import type { Draft, DraftField } from "./draft";
@@ -33,18 +34,21 @@ export function Fields({ config, draft, change, error, hasName }: Props) {
           {config.targets.map((arch) => (
             <Checkbox key={arch} value={arch} label={t(`target.${arch}`)} />
           ))}
-          {missing.length > 0 && <span className="muted">{t("create.targets.later")}</span>}
+          {missing.length > 0 && <span className={styles.hint}>{t("create.targets.later")}</span>}
         </div>
       </Checkbox.Group>
-      <TextInput
-        label={t("create.mirror")}
-        description={t("create.mirror.help")}
-        placeholder="https://…/simple"
-        type="url"
-        value={draft.mirror}
-        error={error("mirror")}
-        onChange={(event) => change({ mirror: event.currentTarget.value.trim() })}
-      />
+      <div className={styles.two}>
+        <TextInput
+          label={t("create.mirror")}
+          description={t("create.mirror.help")}
+          placeholder="https://…/simple"
+          type="url"
+          value={draft.mirror}
+          error={error("mirror")}
+          onChange={(event) => change({ mirror: event.currentTarget.value.trim() })}
+        />
+        <DifyVersionField help />
+      </div>
       <details className={styles.more} open={error("python") !== null || error("name") !== null || undefined}>
         <summary>{t("create.more")}</summary>
         <div className={styles.pair}>

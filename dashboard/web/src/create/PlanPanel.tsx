@@ -17,37 +17,47 @@ export function useDryRun() {
   const { store } = useLive();
   const { tasks } = useTasks();
   const [uid, setUid] = useState<string | null>(null);
+  /** Of the wish that stands in the form now; what comes of an earlier one is nobody's. */
+  const wish = useRef(0);
   const create = useMutation({
-    mutationFn: (task: NewTask) => api.create(asDryRun(task)),
-    onSuccess: (task) => {
-      store.offer(task);
-      setUid(task.uid);
+    mutationFn: async ({ task, number }: { task: NewTask; number: number }) => ({
+      made: await api.create(asDryRun(task)),
+      number,
+    }),
+    onSuccess: ({ made, number }) => {
+      store.offer(made);
+      if (number === wish.current) setUid(made.uid);
+      else abandon(made);
     },
   });
   const task = useMemo(() => tasks.find((each) => each.uid === uid), [tasks, uid]);
   const latest = useRef(task);
   latest.current = task;
-  /** Nobody waits for a dry run whose form was left or changed. */
-  const abandon = useCallback(() => {
-    const left = latest.current;
-    // It may have ended this very moment, which is no failure.
-    if (left && !isFinal(left)) void api.cancel(left.uid).catch(() => {});
+  const leave = useCallback(() => {
+    wish.current += 1;
+    abandon(latest.current);
   }, []);
-  useEffect(() => abandon, [abandon]);
+  useEffect(() => leave, [leave]);
   return {
     task,
     busy: create.isPending || (task !== undefined && !isFinal(task)),
     error: create.isError ? toApiError(create.error) : null,
-    start: (wish: NewTask) => {
+    start: (wanted: NewTask) => {
+      leave();
       setUid(null);
-      create.mutate(wish);
+      create.mutate({ task: wanted, number: wish.current });
     },
     reset: () => {
-      abandon();
+      leave();
       setUid(null);
       create.reset();
     },
   };
+}
+
+/** Nobody waits for a dry run whose form was left or changed. It may have ended this very moment, which is no failure. */
+function abandon(task: TaskView | undefined): void {
+  if (task && !isFinal(task)) void api.cancel(task.uid).catch(() => {});
 }
 
 export function PlanPanel({ dryRun }: { dryRun: ReturnType<typeof useDryRun> }) {

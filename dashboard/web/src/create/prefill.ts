@@ -11,6 +11,8 @@ export interface Prefill {
   link: string;
   targets: Arch[];
   mirror: string | null;
+  /** Version of the user's Dify, for the advice alone. */
+  dify: string | null;
   /** The task that the form is a copy of. */
   from: { namespace: string; name: string } | null;
 }
@@ -37,6 +39,7 @@ export function prefillOf(search: string): Prefill {
     link: linkOf(query),
     targets: [...new Set(targets)],
     mirror: query.get("mirror"),
+    dify: query.get("dify"),
     from: namespace && name ? { namespace, name } : null,
   };
 }

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { type ApiError, api, toApiError } from "../api/client";
 import type { NewTask, TaskView } from "../api/types";
 import { useLive } from "../realtime/live";
@@ -18,7 +18,11 @@ export type Creating =
 export function useCreate(onMade: (made: TaskView[]) => void) {
   const { store } = useLive();
   const [state, setState] = useState<Creating>({ kind: "idle" });
+  const isSending = useRef(false);
   const send = async (tasks: readonly NewTask[]) => {
+    // What is on its way is not sent twice, whatever is pressed or typed meanwhile.
+    if (isSending.current) return;
+    isSending.current = true;
     let done = 0;
     setState({ kind: "sending", done, total: tasks.length });
     const made: TaskView[] = [];
@@ -34,8 +38,9 @@ export function useCreate(onMade: (made: TaskView[]) => void) {
       done += 1;
       setState({ kind: "sending", done, total: tasks.length });
     });
+    isSending.current = false;
     if (failed.length === 0) onMade(made);
     else setState({ kind: "failed", made, failed });
   };
-  return { state, send, reset: () => setState({ kind: "idle" }) };
+  return { state, send, reset: () => isSending.current || setState({ kind: "idle" }) };
 }

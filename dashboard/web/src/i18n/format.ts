@@ -53,6 +53,11 @@ export function spell(seconds: number, language: Language): string {
         ? [seconds / 3_600, "hour"]
         : [seconds / 86_400, "day"];
   const digits = Number.isInteger(value) ? 0 : 1;
+  if (language === "zh-CN") {
+    // As everywhere on the page, a space stands between a number and a Chinese word.
+    const words = { minute: "分钟", hour: "小时", day: "天" };
+    return `${numberFormat(language, digits).format(value)} ${words[unit]}`;
+  }
   return new Intl.NumberFormat(language, {
     style: "unit",
     unit,
@@ -77,6 +82,18 @@ export function ago(moment: number, now: number, language: Language): string {
 
 export function moment(value: number, language: Language): string {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(value);
+}
+
+/** A moment as short as it is clear: the time of today, or the day with it; another year says so. */
+export function shortMoment(value: number, now: number, language: Language): string {
+  const [then, today] = [new Date(value), new Date(now)];
+  const time = { hour: "2-digit", minute: "2-digit", hour12: false } as const;
+  if (then.toDateString() === today.toDateString()) {
+    return new Intl.DateTimeFormat(language, { ...time, second: "2-digit" }).format(value);
+  }
+  const day = { month: "numeric", day: "numeric" } as const;
+  const year = then.getFullYear() === today.getFullYear() ? {} : ({ year: "numeric" } as const);
+  return new Intl.DateTimeFormat(language, { ...year, ...day, ...time }).format(value);
 }
 
 export function clock(value: number, language: Language): string {

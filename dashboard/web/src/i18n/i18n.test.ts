@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { en } from "./en";
-import { ago, bytes, duration } from "./format";
-import { fill, isKey, preferredLanguage, translator } from "./index";
+import { ago, bytes, duration, shortMoment } from "./format";
+import { fill, formFor, isKey, preferredLanguage, translator } from "./index";
 import { zhCN } from "./zh-CN";
 
-const placeholders = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
+const placeholders = (text: string) =>
+  [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]))].sort();
 
 describe("the catalogues", () => {
   test("have the same keys", () => {
@@ -57,6 +58,13 @@ test("words are filled in, and what is unknown stays to be seen", () => {
   expect(isKey("reason.toString")).toBe(false);
 });
 
+test("one thing is named as one, many as many", () => {
+  expect(formFor("{n} file|{n} files", 1)).toBe("{n} file");
+  expect(formFor("{n} file|{n} files", "1,000")).toBe("{n} files");
+  expect(formFor("{n} file|{n} files", 0)).toBe("{n} files");
+  expect(formFor("{n} 个文件", 1)).toBe("{n} 个文件");
+});
+
 test.each([
   ["zh-CN", ["en-US"], "zh-CN"],
   [null, ["zh-TW", "en"], "zh-CN"],
@@ -84,6 +92,13 @@ describe("figures", () => {
     [125_000, "2 min 05 s"],
     [3_725_000, "1 h 02 min"],
   ])("%d ms last %s", (value, text) => expect(duration(value, "en")).toBe(text));
+
+  test("moments are as short as they are clear", () => {
+    const now = Date.parse("2026-11-26T14:02:11");
+    expect(shortMoment(Date.parse("2026-11-26T09:05:00"), now, "en")).toBe("09:05:00");
+    expect(shortMoment(Date.parse("2026-11-24T09:05:00"), now, "en")).toBe("11/24, 09:05");
+    expect(shortMoment(Date.parse("2025-11-24T09:05:00"), now, "zh-CN")).toBe("2025/11/24 09:05");
+  });
 
   test("times gone by", () => {
     expect(ago(0, 3_000, "en")).toBe("just now");

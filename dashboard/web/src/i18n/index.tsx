@@ -29,9 +29,18 @@ export function fill(text: string, values: Record<string, string | number> = {})
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** Of `one task|many tasks` the form that fits the number `n`; a language without such forms has one text. */
+export function formFor(text: string, n: string | number | undefined): string {
+  const [one = "", many = one] = text.split("|");
+  return String(n) === "1" ? one : many;
+}
+
 export function translator(language: Language): Translate {
   const catalogue = CATALOGUES[language] ?? en;
-  return (key, ...values) => fill(catalogue[key], values[0] ?? {});
+  return (key, ...values) => {
+    const given: Record<string, string | number> = values[0] ?? {};
+    return fill(formFor(catalogue[key], given.n), given);
+  };
 }
 
 /** Whether there is a word for a key that is put together from data, such as `reason.${reason}`. */

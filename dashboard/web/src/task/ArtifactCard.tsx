@@ -90,9 +90,16 @@ function Verified({ verification }: { verification: Verification }) {
         <strong>
           {t("artifact.verified")} · {t(strong ? "verification.strong" : "verification.weak")}
         </strong>
-        <div>{isKey(key) ? t(key as "verification.strong") : t("verification.unknown", { method })}</div>
-        {message && <div className={styles.found}>{message}</div>}
-        {verifiedAt && <Moment at={verifiedAt} />}
+        <p>{isKey(key) ? t(key as "verification.strong") : t("verification.unknown", { method })}</p>
+        {message && (
+          <details className={styles.found}>
+            <summary>
+              {t("verification.details")}
+              {verifiedAt && <Moment at={verifiedAt} />}
+            </summary>
+            <p>{message.replaceAll("`", "")}</p>
+          </details>
+        )}
       </div>
     </div>
   );

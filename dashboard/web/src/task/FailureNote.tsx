@@ -1,6 +1,7 @@
 import type { TaskView } from "../api/types";
 import { isKey, type Translate, useWords } from "../i18n";
 import { phaseOf, splitHint } from "../tasks/describe";
+import { CopyButton } from "../ui/CopyButton";
 import { Icon } from "../ui/Icon";
 import styles from "../ui/Note.module.css";
 
@@ -28,6 +29,9 @@ export function FailureNote({ task }: { task: TaskView }) {
           <strong>{t("failure.hint")} </strong>
           {language === "en" && hint ? hint : hintText(reason, hint, t)}
         </span>
+      </div>
+      <div className={styles.copy}>
+        <CopyButton text={`${reason ?? "Failed"}: ${task.status.message ?? ""}`} what={t("failure.words")} />
       </div>
     </div>
   );

@@ -117,7 +117,7 @@ describe("the log", () => {
     await settle();
     await act(async () => screen.getByLabelText("Follow").click());
     await push([line(4), line(5)]);
-    expect(screen.getByText("Paused · New lines: 2")).toBeDefined();
+    expect(screen.getByText("Paused · 2 new lines")).toBeDefined();
     await act(async () => screen.getByRole("button", { name: "Jump to latest" }).click());
     expect(screen.queryByText(/Paused/)).toBeNull();
   });

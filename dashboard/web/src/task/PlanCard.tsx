@@ -2,7 +2,7 @@ import type { Plan } from "../api/types";
 import { useWords } from "../i18n";
 import { bytes, integer } from "../i18n/format";
 import { Icon } from "../ui/Icon";
-import { DIFY_PACKAGE_LIMIT } from "./settings";
+import { DIFY_PACKAGE_LIMIT } from "./difySettings";
 import styles from "./TaskPage.module.css";
 
 type Target = NonNullable<Plan["targets"]>[number];

@@ -127,27 +127,29 @@ function Told({ sights }: { sights: TaskSights }) {
 function Pods({ pods }: { pods: readonly PodSight[] }) {
   const { t } = useWords();
   return (
-    <table className={styles.table}>
-      <thead>
-        <tr>
-          <th scope="col">Pod</th>
-          <th scope="col">{t("sights.phase")}</th>
-          <th scope="col">Node</th>
-          <th scope="col">{t("sights.reason")}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {pods.map((pod) => (
-          <tr key={pod.name}>
-            <td className="mono">{pod.name}</td>
-            <td>{pod.phase}</td>
-            <td>{pod.node ?? "–"}</td>
-            <td>
-              {pod.reason ?? "–"} {pod.message}
-            </td>
+    <div className={styles.scroll} role="region" aria-label="Pods" tabIndex={0}>
+      <table className={styles.table}>
+        <thead>
+          <tr>
+            <th scope="col">Pod</th>
+            <th scope="col">{t("sights.phase")}</th>
+            <th scope="col">Node</th>
+            <th scope="col">{t("sights.reason")}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {pods.map((pod) => (
+            <tr key={pod.name}>
+              <td className="mono">{pod.name}</td>
+              <td className={styles.moment}>{pod.phase}</td>
+              <td>{pod.node ?? "–"}</td>
+              <td>
+                {pod.reason ? <span className="mono">{pod.reason}</span> : "–"} {pod.message}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import type { StageProgress, StageState, TaskView } from "../api/types";
-import { useWords } from "../i18n";
+import { type Translate, useWords } from "../i18n";
 import { duration } from "../i18n/format";
 import { useTasks } from "../realtime/live";
 import { phaseOf } from "../tasks/describe";
@@ -8,7 +8,7 @@ import { etaOf, placeOf, waitingText } from "../tasks/waiting";
 import { Icon, type IconName } from "../ui/Icon";
 import { Elapsed } from "../ui/Times";
 import styles from "./StageTimeline.module.css";
-import { timelineOf } from "./timeline";
+import { quarterOf, timelineOf } from "./timeline";
 
 const ICONS: Record<StageState, IconName> = {
   Pending: "circle",
@@ -91,15 +91,12 @@ function Waiting({ task, text }: { task: TaskView; text: string }) {
   );
 }
 
-/** Tells each change of a stage once, not each tick. */
+/** Tells each change of a stage, and each quarter of its bytes, once; not each tick. */
 function Announcer({ stages }: { stages: readonly StageProgress[] }) {
   const { t } = useWords();
   const [said, setSaid] = useState("");
   const before = useRef<string | null>(null);
-  const last = stages.findLast((stage) => stage.state !== "Pending" && stage.state !== "Skipped");
-  const words = last
-    ? t("timeline.announce", { stage: t(`stage.${last.stage}`), state: t(`stage.state.${last.state}`) })
-    : "";
+  const words = announced(stages, t);
   useEffect(() => {
     if (before.current !== null && before.current !== words) setSaid(words);
     before.current = words;
@@ -109,4 +106,14 @@ function Announcer({ stages }: { stages: readonly StageProgress[] }) {
       {said}
     </span>
   );
+}
+
+function announced(stages: readonly StageProgress[], t: Translate): string {
+  const last = stages.findLast((stage) => stage.state !== "Pending" && stage.state !== "Skipped");
+  if (!last) return "";
+  const stage = t(`stage.${last.stage}`);
+  const quarter = quarterOf(last);
+  return quarter === 0
+    ? t("timeline.announce", { stage, state: t(`stage.state.${last.state}`) })
+    : t("transfer.announce", { stage, percent: quarter });
 }

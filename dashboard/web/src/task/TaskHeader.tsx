@@ -1,20 +1,13 @@
-import { ActionIcon, Button, Menu } from "@mantine/core";
-import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
-import { Link, useLocation } from "wouter";
-import { toApiError } from "../api/client";
+import { Link } from "wouter";
 import type { TaskView } from "../api/types";
 import { useWords } from "../i18n";
-import { bytes } from "../i18n/format";
-import { useLive } from "../realtime/live";
-import { type Action, actionsFor, clonePath, needsConfirmation, perform, taskPath } from "../tasks/actions";
+import { taskPath } from "../tasks/actions";
 import { isFinal, phaseOf, pluginName, pluginVersion, RERUN_OF, sourceText } from "../tasks/describe";
-import { Dialog } from "../ui/Dialog";
+import { listPath } from "../tasks/listAddress";
 import { Icon } from "../ui/Icon";
-import { ProblemNote } from "../ui/ProblemNote";
 import { StatusBadge } from "../ui/StatusBadge";
-import { useShortcuts } from "../ui/shortcuts";
 import { Ago, Elapsed, Moment } from "../ui/Times";
+import { TaskActions } from "./TaskActions";
 import styles from "./TaskPage.module.css";
 
 export function TaskHeader({ task }: { task: TaskView }) {
@@ -23,7 +16,12 @@ export function TaskHeader({ task }: { task: TaskView }) {
   return (
     <div className={styles.header}>
       <div className={styles.top}>
-        <Link href="/" className={styles.back ?? ""} aria-label={t("app.toTasks")} title={t("app.toTasks")}>
+        <Link
+          href={listPath()}
+          className={styles.back ?? ""}
+          aria-label={t("app.toTasks")}
+          title={t("app.toTasks")}
+        >
           <Icon name="back" size={18} />
         </Link>
         <h1>
@@ -32,7 +30,7 @@ export function TaskHeader({ task }: { task: TaskView }) {
         </h1>
         <StatusBadge phase={phaseOf(task)} />
         {task.spec.dryRun && <span className="muted">{t("task.dryRun")}</span>}
-        <Actions task={task} />
+        <TaskActions task={task} />
       </div>
       <Summary task={task} />
     </div>
@@ -85,154 +83,5 @@ function Fact({ term, children }: { term: string; children: React.ReactNode }) {
       <dt>{term}</dt>
       <dd>{children}</dd>
     </div>
-  );
-}
-
-function Actions({ task }: { task: TaskView }) {
-  const { t } = useWords();
-  const [, navigate] = useLocation();
-  const { store } = useLive();
-  const [asking, setAsking] = useState<"cancel" | "delete" | null>(null);
-  const act = useMutation({
-    mutationFn: (action: Action) => perform(action, task),
-    onSuccess: (changed, action) => {
-      setAsking(null);
-      if (changed !== null) store.offer(changed);
-      if (action === "delete") navigate("/");
-      else if (changed !== null && changed.uid !== task.uid) navigate(taskPath(changed));
-    },
-  });
-  const actions = actionsFor(task);
-  const [first, ...rest] = actions;
-  useShortcuts({
-    c: actions.includes("cancel") ? () => start("cancel") : undefined,
-    r: actions.includes("rerun") ? () => start("rerun") : undefined,
-    Escape: () => navigate("/"),
-  });
-  const start = (action: Action) => {
-    act.reset();
-    if (needsConfirmation(action)) setAsking(action);
-    else act.mutate(action);
-  };
-  if (first === undefined) return <span className="muted">{t("list.deleting")}</span>;
-  return (
-    <>
-      <div className={styles.buttons}>
-        <Button
-          size="xs"
-          variant={first === "rerun" && phaseOf(task) !== "Succeeded" ? "filled" : "default"}
-          loading={act.isPending && asking === null}
-          title={first === "rerun" ? t("action.rerun.hint") : undefined}
-          onClick={() => start(first)}
-        >
-          {t(`action.${first}`)}
-        </Button>
-        {first === "rerun" && (
-          <Button
-            component={Link}
-            href={clonePath(task)}
-            size="xs"
-            variant="default"
-            title={t("action.clone.hint")}
-          >
-            {t("action.clone")}
-          </Button>
-        )}
-        {rest.length > 0 && <More task={task} actions={rest} start={start} />}
-      </div>
-      {act.isError && asking === null && <ProblemNote error={toApiError(act.error)} />}
-      <Confirmation
-        task={task}
-        asking={asking}
-        busy={act.isPending}
-        error={act.isError ? <ProblemNote error={toApiError(act.error)} /> : null}
-        onConfirm={() => asking !== null && act.mutate(asking)}
-        onClose={() => setAsking(null)}
-      />
-    </>
-  );
-}
-
-interface MoreProps {
-  task: TaskView;
-  actions: Action[];
-  start: (action: Action) => void;
-}
-
-function More({ task, actions, start }: MoreProps) {
-  const { t } = useWords();
-  return (
-    <Menu position="bottom-end" width={180} withinPortal={false} withInitialFocusPlaceholder={false}>
-      <Menu.Target>
-        <ActionIcon variant="default" size={30} aria-label={t("task.more")} title={t("task.more")}>
-          <Icon name="more" size={16} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {!isFinal(task) && (
-          <Menu.Item component={Link} href={clonePath(task)} title={t("action.clone.hint")}>
-            {t("action.clone")}
-          </Menu.Item>
-        )}
-        {actions.map((action) => (
-          <Menu.Item
-            key={action}
-            title={action === "suspend" ? t("action.suspend.hint") : undefined}
-            onClick={() => start(action)}
-            {...(action === "delete" ? { c: "var(--failed)" } : {})}
-          >
-            {t(`action.${action}`)}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-interface ConfirmationProps {
-  task: TaskView;
-  asking: "cancel" | "delete" | null;
-  busy: boolean;
-  error: React.ReactNode;
-  onConfirm: () => void;
-  onClose: () => void;
-}
-
-/** Says what will happen, and names the file that is lost. */
-function Confirmation({ task, asking, busy, error, onConfirm, onClose }: ConfirmationProps) {
-  const { t, language } = useWords();
-  const lost = (task.status.artifacts ?? []).filter((artifact) => artifact.name);
-  return (
-    <Dialog
-      opened={asking !== null}
-      onClose={onClose}
-      title={asking === null ? "" : t(`action.${asking}.title`)}
-      width={460}
-    >
-      {asking !== null && (
-        <div className={styles.stack}>
-          <p style={{ margin: 0 }}>{t(`action.${asking}.text`)}</p>
-          {asking === "delete" && !isFinal(task) && <p style={{ margin: 0 }}>{t("action.delete.running")}</p>}
-          {asking === "delete" &&
-            lost.map((artifact) => (
-              <p key={artifact.target} style={{ margin: 0, overflowWrap: "anywhere" }}>
-                {t("action.delete.artifact", {
-                  name: artifact.name ?? "",
-                  size: bytes(artifact.sizeBytes ?? 0, language),
-                })}
-              </p>
-            ))}
-          {error}
-          <div className={styles.buttons}>
-            <Button variant="default" onClick={onClose} data-autofocus>
-              {t("action.back")}
-            </Button>
-            <Button color="red" loading={busy} onClick={onConfirm}>
-              {t(`action.${asking}.confirm`)}
-            </Button>
-          </div>
-        </div>
-      )}
-    </Dialog>
   );
 }

@@ -7,9 +7,9 @@ import type { TaskView } from "../api/types";
 import { useWords } from "../i18n";
 import { useConnection, useLive, useNamedTask, useOperatorHealth, useTasks } from "../realtime/live";
 import { isFinal, phaseOf } from "../tasks/describe";
-import { StaleMark } from "../ui/ConnectionIndicator";
 import { EmptyState } from "../ui/EmptyState";
 import { ProblemNote } from "../ui/ProblemNote";
+import { StaleMark } from "../ui/StaleMark";
 import { ArtifactCard } from "./ArtifactCard";
 import { Attempts } from "./Attempts";
 import { useCompanions } from "./companions";
@@ -89,13 +89,15 @@ function Loaded({ task }: { task: TaskView }) {
       </div>
       {artifacts.length > 0 && (
         <div className={styles.columns}>
-          {artifacts.map((artifact) => (
-            <ArtifactCard
-              key={artifact.target}
-              artifact={artifact}
-              beside={beside.get(artifact.target) ?? []}
-            />
-          ))}
+          <div className={phase === "Succeeded" ? styles.packages : styles.packagesWide}>
+            {artifacts.map((artifact) => (
+              <ArtifactCard
+                key={artifact.target}
+                artifact={artifact}
+                beside={beside.get(artifact.target) ?? []}
+              />
+            ))}
+          </div>
           {phase === "Succeeded" && (
             <NextSteps
               task={task}

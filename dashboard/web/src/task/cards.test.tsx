@@ -1,13 +1,14 @@
 // @vitest-environment happy-dom
 import { act, screen } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { anArtifact, aTask } from "../builders";
+import { anArtifact, aProgress, aStage, aTask } from "../builders";
 import { type Shown, settle, show } from "../testing";
 import { ArtifactCard } from "./ArtifactCard";
 import { FailureNote } from "./FailureNote";
 import { NextSteps } from "./NextSteps";
 import { lineageOf } from "./Runs";
 import { TaskHeader } from "./TaskHeader";
+import { TransferBar } from "./TransferBar";
 
 let shown: Shown;
 afterEach(() => {
@@ -76,7 +77,7 @@ describe("the failure note", () => {
   test("in Chinese translates by the reason and keeps the server's words", async () => {
     shown = await show(<FailureNote task={failed} />, { language: "zh-CN" });
     const text = screen.getByRole("alert").textContent;
-    expect(text).toContain("有依赖没有适用于该目标平台的 wheel。");
+    expect(text).toContain("有依赖缺少适用于该目标平台的 wheel。");
     expect(text).toContain("numpy 2.1.3 has no wheel");
     expect(text).toContain("请换一个目标平台");
   });
@@ -145,4 +146,27 @@ test("earlier and later runs are found both ways, in the same namespace", async 
   const tasks = [run("a"), run("a-2", "a"), run("a-3", "a-2"), run("b"), run("a-2", "a", "other")];
   const names = lineageOf(run("a-2", "a"), tasks).map((task) => task.uid);
   expect(names).toEqual(["default/a", "default/a-2", "default/a-3"]);
+});
+
+describe("the transfer", () => {
+  const downloading = (parts: Parameters<typeof aStage>[1]) =>
+    aTask({ progress: aProgress({ stages: [aStage("Download", { state: "Running", ...parts })] }) });
+
+  test("without a total moves, and claims no percentage and no time", async () => {
+    shown = await show(<TransferBar task={downloading({ bytesDone: 12_000_000 })} />);
+    const bar = screen.getByRole("progressbar");
+    expect([bar.getAttribute("aria-valuenow"), bar.getAttribute("aria-valuetext")]).toEqual([
+      null,
+      "12.0 MB",
+    ]);
+    expect(document.body.textContent).toContain("12.0 MB");
+    expect(document.body.textContent).not.toMatch(/%|left/);
+  });
+
+  test("with a total says how much of it, and no time before the speed is known", async () => {
+    shown = await show(<TransferBar task={downloading({ bytesDone: 48_100_000, bytesTotal: 77_600_000 })} />);
+    expect(document.body.textContent).toContain("48.1 MB of 77.6 MB");
+    expect(document.body.textContent).toContain("61 %");
+    expect(document.body.textContent).not.toContain("left");
+  });
 });

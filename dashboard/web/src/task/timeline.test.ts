@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { aProgress, aStage, aTask } from "../builders";
-import { movingStage, timelineOf } from "./timeline";
+import { movingStage, quarterOf, timelineOf } from "./timeline";
 
 const states = (task: Parameters<typeof timelineOf>[0]) =>
   timelineOf(task).stages.map((stage) => stage.state);
@@ -76,3 +76,17 @@ describe("the moving stage", () => {
     expect(movingStage(aTask({ phase: "Failed", progress: aProgress({ stages }) }))).toBeNull();
   });
 });
+
+test.each([
+  ["Running", 10, 100, 0],
+  ["Running", 25, 100, 25],
+  ["Running", 99, 100, 75],
+  ["Running", 100, 100, 75],
+  ["Running", 50, null, 0],
+  ["Done", 100, 100, 0],
+] as const)(
+  "of a stage that is %s with %s of %s bytes, the quarter %s is announced",
+  (state, done, total, quarter) => {
+    expect(quarterOf(aStage("Download", { state, bytesDone: done, bytesTotal: total }))).toBe(quarter);
+  },
+);

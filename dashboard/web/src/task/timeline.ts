@@ -52,3 +52,9 @@ export function movingStage(task: TaskView): StageProgress | null {
   const running = task.progress?.stages.find((stage) => stage.state === "Running");
   return running && (running.bytesDone > 0 || running.bytesTotal) ? running : null;
 }
+
+/** The quarter of its bytes that a running stage has passed: 25, 50 or 75; 0 before the first and without a total. */
+export function quarterOf(stage: StageProgress): number {
+  if (stage.state !== "Running" || !stage.bytesTotal) return 0;
+  return Math.min(75, Math.floor((4 * stage.bytesDone) / stage.bytesTotal) * 25);
+}

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useReducer, useState } from "react";
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { type ApiError, api, toApiError } from "../api/client";
 import type { LogLine, LogPage, TaskView } from "../api/types";
 import { useLive } from "../realtime/live";
@@ -32,11 +32,16 @@ export function useLog(task: TaskView): TaskLog {
   const [error, setError] = useState<ApiError | null>(null);
   const view = log.attempt === attempt ? log : { ...EMPTY_LOG, attempt };
 
+  const shownNow = useRef("");
+  shownNow.current = `${uid}/${attempt}`;
+
   const fetchPage = useCallback(
     async (query: { after?: number; limit?: number }) => {
+      const isShown = () => shownNow.current === `${uid}/${attempt}`;
       try {
         let page = await api.log(uid, { attempt, limit: PAGE, ...query });
         dispatch({ type: "lines", attempt, lines: page.items });
+        if (!isShown()) return;
         setAttempts(page.attempts);
         setError(null);
         // What was missed may be longer than a page, and no new line may come to show it.
@@ -47,9 +52,9 @@ export function useLog(task: TaskView): TaskLog {
       } catch (problem) {
         const failure = toApiError(problem);
         // No attempt has begun: nothing to show is not a failure.
-        setError(failure.problem.status === 404 ? null : failure);
+        if (isShown()) setError(failure.problem.status === 404 ? null : failure);
       } finally {
-        setLoading(false);
+        if (isShown()) setLoading(false);
       }
     },
     [uid, attempt],

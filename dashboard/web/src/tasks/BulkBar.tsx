@@ -12,7 +12,7 @@ import { useToasts } from "../ui/Toasts";
 import { type Action, actionsFor, needsConfirmation, perform } from "./actions";
 import styles from "./BulkBar.module.css";
 import { inParallel } from "./parallel";
-import type { Chosen } from "./selection";
+import type { Chosen } from "./useSelection";
 
 const BULK: readonly Action[] = ["rerun", "cancel", "delete"];
 /** The server gives so many packages in one archive. */
@@ -33,34 +33,39 @@ export default function BulkBar({ chosen }: { chosen: Chosen }) {
   return (
     <>
       <section className={styles.bar} aria-label={t("bulk.title")}>
-        <strong role="status">{t("bulk.chosen", { n: integer(tasks.length, language) })}</strong>
-        <Button
-          size="xs"
-          variant="default"
-          leftSection={<Icon name="download" />}
-          disabled={packed.length === 0 || packed.length > MOST_IN_ARCHIVE}
-          loading={save.busy}
-          onClick={() =>
-            void save.start(archiveUrl(packed.map((task) => task.uid)), "dify-offline-packages.zip")
-          }
-        >
-          {t("bulk.download")} {integer(packed.length, language)}
-        </Button>
-        {BULK.map((action) => (
+        <div className={styles.count}>
+          <strong role="status">{t("bulk.chosen", { n: integer(tasks.length, language) })}</strong>
+          <Button size="compact-sm" variant="subtle" onClick={chosen.clear}>
+            {t("bulk.clear")}
+          </Button>
+        </div>
+        {packed.length > 0 && (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<Icon name="download" />}
+            disabled={packed.length > MOST_IN_ARCHIVE}
+            loading={save.busy}
+            onClick={() =>
+              void save.start(archiveUrl(packed.map((task) => task.uid)), "dify-offline-packages.zip")
+            }
+          >
+            {t("bulk.download")} {integer(packed.length, language)}
+          </Button>
+        )}
+        {BULK.filter((action) => able(action).length > 0).map((action) => (
           <Button
             key={action}
             size="xs"
             variant="default"
-            disabled={able(action).length === 0 || bulk.busy !== null}
+            className={action === "delete" ? styles.danger : undefined}
+            disabled={bulk.busy !== null}
             loading={bulk.busy === action}
             onClick={() => start(action)}
           >
             {t(`action.${action}`)} {integer(able(action).length, language)}
           </Button>
         ))}
-        <Button size="xs" variant="subtle" onClick={chosen.clear}>
-          {t("bulk.clear")}
-        </Button>
       </section>
       {asking !== null && (
         <Sure

@@ -6,14 +6,14 @@ import { useWords } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { useIsNarrow } from "../ui/narrow";
 import { useShortcuts } from "../ui/shortcuts";
+import { useTaste } from "../ui/taste";
 import { taskPath } from "./actions";
 import { nextSort, type Sort } from "./filters";
-import type { Chosen } from "./selection";
 import styles from "./TaskList.module.css";
 import { TaskRow } from "./TaskRow";
+import type { Chosen } from "./useSelection";
 
-const ROW = 44;
-const CARD = 66;
+const HEIGHTS = { comfortable: { row: 44, card: 68 }, compact: { row: 32, card: 56 } } as const;
 
 interface Props {
   tasks: readonly TaskView[];
@@ -25,7 +25,7 @@ interface Props {
 export function Rows({ tasks, chosen, sort, onSort }: Props) {
   const { t } = useWords();
   const narrow = useIsNarrow();
-  const size = narrow ? CARD : ROW;
+  const size = HEIGHTS[useTaste().density][narrow ? "card" : "row"];
   const list = useRef<HTMLDivElement>(null);
   const virtual = useWindowVirtualizer({
     count: tasks.length,
@@ -116,14 +116,16 @@ function Heads({ tasks, chosen, sort, onSort }: Props) {
     <div role="rowgroup">
       <div role="row" className={styles.heads} aria-rowindex={1}>
         <span role="columnheader" className={styles.check}>
-          <input
-            ref={box}
-            type="checkbox"
-            aria-label={t("bulk.all", { n: tasks.length })}
-            title={t("bulk.all", { n: tasks.length })}
-            checked={all}
-            onChange={chosen.toggleAll}
-          />
+          <label className={styles.hit}>
+            <input
+              ref={box}
+              type="checkbox"
+              aria-label={t("bulk.all", { n: tasks.length })}
+              title={t("bulk.all", { n: tasks.length })}
+              checked={all}
+              onChange={chosen.toggleAll}
+            />
+          </label>
         </span>
         <SortHead column="name" text={t("list.column.plugin")} sort={sort} onSort={onSort} />
         <span role="columnheader">{t("list.column.target")}</span>

@@ -5,15 +5,17 @@ import { isDeepLink } from "../create/prefill";
 import { useWords } from "../i18n";
 import { integer } from "../i18n/format";
 import { useConnection, useOperatorHealth, useTasks } from "../realtime/live";
-import { StaleMark } from "../ui/ConnectionIndicator";
 import { EmptyState } from "../ui/EmptyState";
 import { Icon } from "../ui/Icon";
+import { StaleMark } from "../ui/StaleMark";
 import { type Filter, fromSearch, matching, NO_FILTER, toSearch } from "./filters";
 import { useHeld } from "./held";
+import { listSearch, rememberList } from "./listAddress";
 import { Rows } from "./Rows";
-import { useSelection } from "./selection";
+import { ALL, withSelection } from "./selection";
 import styles from "./TaskList.module.css";
 import { Toolbar } from "./Toolbar";
+import { useSelection } from "./useSelection";
 
 const BulkBar = lazy(() => import("./BulkBar"));
 
@@ -24,7 +26,7 @@ export function TaskList() {
   const found = useMemo(() => matching(tasks, deferred), [tasks, deferred]);
   const all = useMemo(() => tasks.filter((task) => !task.spec.dryRun).length, [tasks]);
   const shown = useHeld(found, toSearch(deferred));
-  const chosen = useSelection(shown.rows);
+  const chosen = useSelection(shown.rows, loaded);
   const stale = useOperatorHealth().state === "Stale";
   useDeepLink();
   return (
@@ -97,11 +99,18 @@ function NoMatch({ all, onClear }: { all: number; onClear: () => void }) {
 
 /** The filter of the address. Typing replaces the address, choosing makes a step that "back" undoes. */
 function useFilter(): [Filter, (filter: Filter, how?: "type" | "choose") => void] {
-  const search = useSearch();
   const [path, navigate] = useLocation();
+  const asked = useSearch();
+  // The form lies over the list and has an address of its own; the list behind it stays as it was left.
+  const search = path === "/" ? asked : listSearch();
+  useEffect(() => {
+    if (path === "/") rememberList(search);
+  }, [path, search]);
   const filter = useMemo(() => fromSearch(search), [search]);
   const setFilter = (changed: Filter, how: "type" | "choose" = "choose") => {
-    const query = toSearch(changed, search);
+    // "All that match" is said of one filter; with another one it would mean other rows.
+    const isAll = new URLSearchParams(search).get("sel") === ALL;
+    const query = toSearch(changed, isAll ? withSelection(search, "") : search);
     navigate(query === "" ? path : `${path}?${query}`, { replace: how === "type" });
   };
   return [filter, setFilter];

@@ -45,14 +45,16 @@ function SelectCell({ task, selected, toggle }: Pick<Props, "task" | "selected" 
   const { t } = useWords();
   return (
     <Cell className={styles.check}>
-      <input
-        type="checkbox"
-        aria-label={t("bulk.choose", { name: task.name })}
-        checked={selected}
-        onClick={(event) => toggle(task.uid, event.shiftKey)}
-        // Choosing is done on the click, which alone knows of the shift key.
-        onChange={() => {}}
-      />
+      <label className={styles.hit}>
+        <input
+          type="checkbox"
+          aria-label={t("bulk.choose", { name: task.name })}
+          checked={selected}
+          onClick={(event) => toggle(task.uid, event.shiftKey)}
+          // Choosing is done on the click, which alone knows of the shift key.
+          onChange={() => {}}
+        />
+      </label>
     </Cell>
   );
 }
@@ -109,8 +111,8 @@ function NameLink({ task }: { task: TaskView }) {
   const version = pluginVersion(task);
   return (
     <Link href={taskPath(task)} className={styles.name ?? ""} title={pluginName(task)}>
-      {pluginName(task)}
-      {version !== null && <span className={styles.version}> {version}</span>}
+      <span className={styles.nameText}>{pluginName(task)}</span>
+      {version !== null && <span className={styles.version}>{version}</span>}
     </Link>
   );
 }

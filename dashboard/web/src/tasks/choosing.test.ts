@@ -3,7 +3,7 @@ import { aTask } from "../builders";
 import { translator } from "../i18n";
 import { held } from "./held";
 import { inParallel } from "./parallel";
-import { NOTHING, toggled } from "./selection";
+import { MOST_IN_ADDRESS, NOTHING, selectionOf, selectionText, toggled, withSelection } from "./selection";
 import { etaOf, placeOf, waitingText } from "./waiting";
 
 const rows = ["a", "b", "c", "d", "e"].map((uid) => ({ uid }));
@@ -19,6 +19,31 @@ describe("choosing rows", () => {
 
   test("shift without a row to begin at is a plain click", () => {
     expect(uids(toggled(NOTHING, "c", rows, true))).toEqual(["c"]);
+  });
+});
+
+describe("a selection in the address", () => {
+  const some = { uids: new Set(["a", "c"]), anchor: "c" };
+
+  test("comes back as it was", () => {
+    expect(selectionText(some, rows)).toBe("a,c");
+    expect(uids(selectionOf("a,c", rows))).toEqual(["a", "c"]);
+    expect(selectionOf("", rows)).toBe(NOTHING);
+  });
+
+  test("of all rows is one word, and means the rows that are there", () => {
+    expect(selectionText({ uids: new Set(rows.map((row) => row.uid)), anchor: null }, rows)).toBe("all");
+    expect(uids(selectionOf("all", rows))).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  test("that is too long is left out, never cut", () => {
+    const many = Array.from({ length: MOST_IN_ADDRESS + 1 }, (_, index) => `uid-${index}`);
+    expect(selectionText({ uids: new Set(many), anchor: null }, rows)).toBe("");
+  });
+
+  test("stands beside the filter and leaves it alone", () => {
+    expect(withSelection("phase=Failed,Running&q=x", "a,c")).toBe("phase=Failed,Running&q=x&sel=a,c");
+    expect(withSelection("phase=Failed&sel=a,c", "")).toBe("phase=Failed");
   });
 });
 
@@ -69,8 +94,8 @@ describe("a task that waits", () => {
     });
 
   test.each([
-    ["all 2 slots are in use", "2 个运行位已全部占用"],
-    ["the only slot is in use", "唯一的运行位已占用"],
+    ["all 2 slots are in use", "2 个槽位均已占用"],
+    ["the only slot is in use", "唯一的槽位已被占用"],
     ["namespace team uses its 3 of 3", "Namespace team 已用 3 个，上限 3 个"],
     ["at most 0.5 tasks are started a second", "每秒最多启动 0.5 个任务"],
     ["those before it are being started", "前面的任务正在启动"],

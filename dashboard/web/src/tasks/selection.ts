@@ -1,7 +1,4 @@
-/** Which rows are chosen, and how a click changes that. Pure, apart from the hook at the end. */
-
-import { useMemo, useRef, useState } from "react";
-import type { TaskView } from "../api/types";
+/** Which rows are chosen, how a click changes that, and how it stands in the address. Pure; the hook is useSelection.ts. */
 
 export interface Selection {
   uids: ReadonlySet<string>;
@@ -27,35 +24,29 @@ export function toggled(
   return { uids, anchor: uid };
 }
 
-export interface Chosen {
-  selection: Selection;
-  /** The chosen tasks as they are now; those that are gone are not among them. */
-  tasks: TaskView[];
-  toggle: (uid: string, range: boolean) => void;
-  toggleAll: () => void;
-  /** Whether anything was chosen since the page was opened. */
-  everChosen: boolean;
-  clear: () => void;
+/** More do not fit into an address that mail programs and chats leave whole. */
+export const MOST_IN_ADDRESS = 50;
+/** What stands there when every row that the filter shows is chosen. */
+export const ALL = "all";
+
+/** What the address says of a selection; "" for none, and for one that is too long to stand there. */
+export function selectionText(selection: Selection, rows: readonly { uid: string }[]): string {
+  const { uids } = selection;
+  if (uids.size > 1 && uids.size === rows.length && rows.every((row) => uids.has(row.uid))) return ALL;
+  return uids.size > MOST_IN_ADDRESS ? "" : [...uids].join(",");
 }
 
-/** The rows that are chosen among those shown: what the filter hides is not acted upon. */
-export function useSelection(rows: readonly TaskView[]): Chosen {
-  const [selection, setSelection] = useState<Selection>(NOTHING);
-  const tasks = useMemo(
-    () => (selection.uids.size === 0 ? [] : rows.filter((row) => selection.uids.has(row.uid))),
-    [rows, selection],
-  );
-  const ever = useRef(false);
-  ever.current ||= tasks.length > 0;
-  return {
-    selection,
-    tasks,
-    everChosen: ever.current,
-    toggle: (uid, range) => setSelection((before) => toggled(before, uid, rows, range)),
-    toggleAll: () =>
-      setSelection(
-        tasks.length === rows.length ? NOTHING : { uids: new Set(rows.map((row) => row.uid)), anchor: null },
-      ),
-    clear: () => setSelection(NOTHING),
-  };
+/** The selection that an address names; what is not there (any more) is left out when the rows are known. */
+export function selectionOf(text: string, rows: readonly { uid: string }[]): Selection {
+  if (text === "") return NOTHING;
+  const uids = text === ALL ? rows.map((row) => row.uid) : text.split(",").slice(0, MOST_IN_ADDRESS);
+  return { uids: new Set(uids), anchor: null };
+}
+
+/** A query with the selection in it, or without one. */
+export function withSelection(search: string, text: string): string {
+  const query = new URLSearchParams(search);
+  if (text === "") query.delete("sel");
+  else query.set("sel", text);
+  return query.toString().replaceAll("%2C", ",");
 }

@@ -1,15 +1,18 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
+import { api } from "../api/client";
+import type { EndedTask } from "../api/types";
 import { useWords } from "../i18n";
 import { duration, integer, type Language } from "../i18n/format";
 import { useTasks } from "../realtime/live";
 import { reasonText } from "../task/FailureNote";
-import { StaleMark } from "../ui/ConnectionIndicator";
 import { useNow } from "../ui/clock";
 import { Segments } from "../ui/Segments";
+import { StaleMark } from "../ui/StaleMark";
 import { BarChart } from "./BarChart";
 import styles from "./ThroughputPage.module.css";
-import { type Bucket, SPANS, type Span, type Throughput, throughputOf } from "./throughput";
+import { type Bucket, endedOf, SPANS, type Span, type Throughput, throughputOf } from "./throughput";
 
 const SPAN_NAMES = Object.keys(SPANS) as Span[];
 const MINUTE = 60_000;
@@ -17,10 +20,10 @@ const MINUTE = 60_000;
 /** How many tasks end, how long they take and why they fail: people look here when something is slow. */
 export default function ThroughputPage() {
   const { t, language } = useWords();
-  const { tasks } = useTasks();
   const [span, setSpan] = useState<Span>("day");
   const minute = Math.floor(useNow() / MINUTE);
-  const found = useMemo(() => throughputOf(tasks, span, minute * MINUTE), [tasks, span, minute]);
+  const ended = useEnded();
+  const found = useMemo(() => throughputOf(ended, span, minute * MINUTE), [ended, span, minute]);
   const labels = found.buckets.map((bucket) => labelOf(bucket, span, language));
   return (
     <div className={styles.page}>
@@ -48,6 +51,20 @@ export default function ThroughputPage() {
       <p className="muted">{t("throughput.scope")}</p>
     </div>
   );
+}
+
+/** What ended: live from the tasks that exist, and from the server's memory of those that were deleted. */
+function useEnded(): EndedTask[] {
+  const { tasks, loaded } = useTasks();
+  const gone = useQuery({
+    queryKey: ["history", tasks.length],
+    queryFn: api.history,
+    enabled: loaded,
+    placeholderData: keepPreviousData,
+    refetchInterval: MINUTE,
+    retry: false,
+  });
+  return useMemo(() => endedOf(tasks, gone.data ?? []), [tasks, gone.data]);
 }
 
 function labelOf(bucket: Bucket, span: Span, language: Language): string {

@@ -1,6 +1,6 @@
-/** How the installation does: tasks that ended, how long they took and why they failed, from the tasks that exist. Pure. */
+/** How the installation does: tasks that ended, how long they took and why they failed. Pure. */
 
-import type { TaskView } from "../api/types";
+import type { EndedTask, TaskView } from "../api/types";
 
 const HOUR = 3_600_000;
 
@@ -30,31 +30,41 @@ export interface Throughput {
   reasons: { reason: string; n: number }[];
 }
 
-export function throughputOf(tasks: readonly TaskView[], span: Span, now: number): Throughput {
+/** The tasks that ended: those that exist, and those that the server remembers although they were deleted. */
+export function endedOf(tasks: readonly TaskView[], gone: readonly EndedTask[]): EndedTask[] {
+  const here = tasks.flatMap((task): EndedTask[] => {
+    const { phase, completionTime, startTime, reason } = task.status;
+    if (task.spec.dryRun || !completionTime || (phase !== "Succeeded" && phase !== "Failed")) return [];
+    const { uid, namespace, createdAt } = task;
+    return [{ uid, namespace, phase, completionTime, startTime, reason, createdAt }];
+  });
+  const known = new Set(here.map((task) => task.uid));
+  return [...here, ...gone.filter((task) => !known.has(task.uid))];
+}
+
+export function throughputOf(ended: readonly EndedTask[], span: Span, now: number): Throughput {
   const { bucket, buckets: count } = SPANS[span];
   // Whole buckets, so that a bar does not change its hour while one looks.
-  const end = Math.ceil(now / bucket) * bucket;
+  const last = Math.ceil(now / bucket) * bucket;
   const buckets: Bucket[] = Array.from({ length: count }, (_, index) => {
-    const from = end - (count - index) * bucket;
+    const from = last - (count - index) * bucket;
     return { from, to: from + bucket, succeeded: 0, failed: 0 };
   });
   const took: number[] = [];
   const waited: number[] = [];
   const reasons = new Map<string, number>();
-  for (const task of tasks) {
-    const { phase, completionTime, startTime, reason } = task.status;
-    if (task.spec.dryRun || (phase !== "Succeeded" && phase !== "Failed")) continue;
-    const ended = Date.parse(completionTime ?? "");
-    const held = buckets[Math.floor((ended - (buckets[0]?.from ?? 0)) / bucket)];
+  for (const { phase, completionTime, startTime, createdAt, reason } of ended) {
+    const end = Date.parse(completionTime);
+    const held = buckets[Math.floor((end - (buckets[0]?.from ?? 0)) / bucket)];
     if (!held) continue;
     if (phase === "Succeeded") {
       held.succeeded += 1;
-      push(took, ended - Date.parse(startTime ?? ""));
+      push(took, end - Date.parse(startTime ?? ""));
     } else {
       held.failed += 1;
       reasons.set(reason ?? "?", (reasons.get(reason ?? "?") ?? 0) + 1);
     }
-    push(waited, Date.parse(startTime ?? "") - Date.parse(task.createdAt ?? ""));
+    push(waited, Date.parse(startTime ?? "") - Date.parse(createdAt ?? ""));
   }
   return {
     buckets,

@@ -4,7 +4,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { translator } from "../i18n";
 import { type Connection, DEFAULTS, initial } from "../realtime/state";
 import { type Shown, settle, show } from "../testing";
-import { ConnectionIndicator, connectionReason, connectionText, StaleMark } from "./ConnectionIndicator";
+import { ConnectionIndicator, connectionReason, connectionText } from "./ConnectionIndicator";
+import { StaleMark } from "./StaleMark";
 
 const t = translator("en");
 const base = initial(DEFAULTS, { online: true, visible: true });

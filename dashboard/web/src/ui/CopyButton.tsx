@@ -5,12 +5,16 @@ import { Icon } from "./Icon";
 
 const SHOWN_MS = 2_000;
 
-/** Without a secure origin (plain http on an intranet) the clipboard API is missing; a selection works there too. */
+/** The clipboard API is missing on plain http (an intranet), and may be refused; a selection works there too. */
 async function copy(text: string): Promise<void> {
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(text);
-    return;
+  } catch {
+    copySelected(text);
   }
+}
+
+function copySelected(text: string): void {
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);

@@ -5,6 +5,7 @@ import { useWords } from "../i18n";
 import { useTasks } from "../realtime/live";
 import { taskPath } from "../tasks/actions";
 import { isFinal, phaseOf, pluginName } from "../tasks/describe";
+import { decoded } from "./paths";
 import { type Toast, useToasts } from "./Toasts";
 
 /** The tasks that have ended since `before`; a task that was not known then ended elsewhere, earlier. Pure. */
@@ -28,7 +29,7 @@ export function EndedToasts() {
     before.current = new Map(tasks.map((task) => [task.uid, phaseOf(task)]));
     if (path === "/" || path === "/new") return;
     for (const task of ended) {
-      if (decodeURIComponent(path) === decodeURIComponent(taskPath(task))) continue;
+      if (decoded(path) === decoded(taskPath(task))) continue;
       const phase = phaseOf(task) as "Succeeded" | "Failed" | "Cancelled";
       const looks: Record<typeof phase, Toast["look"]> = {
         Succeeded: "succeeded",

@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from "react";
-import { fetchBlob, toApiError } from "../api/client";
+import { api, fetchBlob, toApiError } from "../api/client";
 import { session } from "../api/session";
 import { useWords } from "../i18n";
 import { useToasts } from "./Toasts";
@@ -14,8 +14,8 @@ interface Props {
 }
 
 /**
- * A download. Where nobody is asked who they are it is a plain link, which a browser can resume; a signed-in user's
- * token goes in a header, which no link can send, so the file is fetched first.
+ * A download by a plain link, which the browser can go on with when it was cut. A link carries no header, so a signed-in
+ * user's browser first gets a ticket for this one address (a cookie that no script reads).
  */
 export function FileLink({ href, name, className, label, children }: Props) {
   const save = useSave();
@@ -39,7 +39,7 @@ export function FileLink({ href, name, className, label, children }: Props) {
   );
 }
 
-/** Bring a file to the user's disk, by a plain link or with the token. */
+/** Bring a file to the user's disk. */
 export function useSave(): { busy: boolean; start: (href: string, name: string) => Promise<void> } {
   const { t } = useWords();
   const { say } = useToasts();
@@ -48,9 +48,8 @@ export function useSave(): { busy: boolean; start: (href: string, name: string) 
     if (session.token() === null) return click(href, name);
     setBusy(true);
     try {
-      const url = URL.createObjectURL(await fetchBlob(href));
-      click(url, name);
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      if (await isAllowed(href)) click(href, name);
+      else await fetchWhole(href, name);
     } catch (error) {
       say({ look: "failed", text: `${t("action.failed")} ${toApiError(error).problem.detail}` });
     } finally {
@@ -58,6 +57,24 @@ export function useSave(): { busy: boolean; start: (href: string, name: string) 
     }
   };
   return { busy, start };
+}
+
+/** Whether a plain link works now; not for a user of so many groups that no cookie holds the ticket. */
+async function isAllowed(href: string): Promise<boolean> {
+  try {
+    await api.allowDownload(href);
+    return true;
+  } catch (error) {
+    if (toApiError(error).problem.status === 413) return false;
+    throw error;
+  }
+}
+
+/** By way of the page's memory, with the token in a header: it cannot be resumed. */
+async function fetchWhole(href: string, name: string): Promise<void> {
+  const url = URL.createObjectURL(await fetchBlob(href));
+  click(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 function click(href: string, name: string): void {

@@ -4,6 +4,7 @@ import { Link, useLocation } from "wouter";
 import { session } from "../api/session";
 import { useWords } from "../i18n";
 import { useLive } from "../realtime/live";
+import { listPath } from "../tasks/listAddress";
 import { ConnectionIndicator } from "./ConnectionIndicator";
 import styles from "./Header.module.css";
 import { Icon } from "./Icon";
@@ -15,6 +16,7 @@ interface Props {
 
 export function Header({ onHelp }: Props) {
   const { t } = useWords();
+  const [path] = useLocation();
   return (
     <header className={styles.header}>
       <div className={styles.inner}>
@@ -28,9 +30,22 @@ export function Header({ onHelp }: Props) {
           <LanguageSwitch />
           <ThemeMenu />
           <ActionIcon
+            component={Link}
+            href="/settings"
             variant="subtle"
             color="gray"
-            size={30}
+            size={32}
+            className={styles.tool}
+            aria-label={t("nav.settings")}
+            title={t("nav.settings")}
+            aria-current={path === "/settings" ? "page" : undefined}
+          >
+            <Icon name="gear" size={17} />
+          </ActionIcon>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size={32}
             className={`${styles.tool} ${styles.wide}`}
             aria-label={t("help.title")}
             title={t("help.title")}
@@ -72,7 +87,8 @@ function Nav() {
       {PLACES.map(({ href, key }) => (
         <Link
           key={href}
-          href={href}
+          // Back to the list as it was left; from the list itself to all of it.
+          href={href === "/" && path !== "/" ? listPath() : href}
           className={styles.place ?? ""}
           aria-current={isHere(href) ? "page" : undefined}
         >
@@ -92,7 +108,7 @@ function SignOut() {
     <ActionIcon
       variant="subtle"
       color="gray"
-      size={30}
+      size={32}
       className={styles.tool}
       aria-label={t("signIn.out")}
       title={t("signIn.out")}
@@ -144,8 +160,8 @@ function ThemeMenu() {
         <ActionIcon
           variant="subtle"
           color="gray"
-          size={30}
-          className={styles.tool}
+          size={32}
+          className={`${styles.tool} ${styles.wide}`}
           aria-label={`${t("theme.label")}: ${words[current.scheme]}`}
         >
           <Icon name={current.icon} size={17} />

@@ -2,7 +2,7 @@ const PATHS = {
   check: "M4 12.5l5 5L20 6.5",
   cross: "M6 6l12 12M18 6L6 18",
   circle: "M12 4a8 8 0 100 16 8 8 0 000-16z",
-  half: "M12 4a8 8 0 100 16 8 8 0 000-16zM12 4v16a8 8 0 000-16z",
+  half: "M12 4a8 8 0 100 16 8 8 0 000-16z",
   pause: "M9 5v14M15 5v14",
   dash: "M6 12h12",
   spinner: "M12 3a9 9 0 109 9",
@@ -27,6 +27,7 @@ const PATHS = {
   wrap: "M4 6h16M4 12h13a3 3 0 010 6h-4m0 0l2-2m-2 2l2 2M4 18h5",
   expand: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   shrink: "M9 4v5H4M15 4v5h5M9 20v-5H4M15 20v-5h5",
+  gear: "M12 9a3 3 0 100 6 3 3 0 000-6zM19 12a7 7 0 00-.1-1.300l2-1.500-2-3.400-2.300 1a7 7 0 00-2.200-1.300L14 3h-4l-.4 2.500a7 7 0 00-2.200 1.300l-2.300-1-2 3.400 2 1.500a7 7 0 000 2.600l-2 1.500 2 3.400 2.300-1a7 7 0 002.200 1.300L10 21h4l.4-2.500a7 7 0 002.200-1.300l2.300 1 2-3.400-2-1.500A7 7 0 0019 12z",
   chart: "M4 20V4M4 20h16M8 17v-5M12.500 17V8M17 17v-8",
   keyboard: "M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M8 14h8",
   out: "M14 4h6v16h-6M10 8l-4 4 4 4M6 12h9",
@@ -44,11 +45,8 @@ export function Icon({ name, spin = false, size }: { name: IconName; spin?: bool
       aria-hidden="true"
       {...(size ? { width: size, height: size, style: { width: size, height: size } } : {})}
     >
-      <path
-        d={PATHS[name]}
-        fill={name === "half" ? "currentColor" : undefined}
-        fillOpacity={name === "half" ? 0.35 : undefined}
-      />
+      <path d={PATHS[name]} />
+      {name === "half" && <path d="M12 4a8 8 0 010 16z" fill="currentColor" stroke="none" />}
     </svg>
   );
 }

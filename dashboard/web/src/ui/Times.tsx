@@ -1,16 +1,19 @@
 import { useWords } from "../i18n";
-import { ago, duration, moment, toMillis } from "../i18n/format";
+import { ago, duration, moment, shortMoment, toMillis } from "../i18n/format";
 import { useNow, useNowWhile } from "./clock";
+import { useTaste } from "./taste";
 
-/** A moment as "3 min ago", with the exact one on hover. */
+/** A moment as "3 min ago", with the exact one on hover; or the other way round for who likes it so. */
 export function Ago({ at }: { at: string | null | undefined }) {
   const { language } = useWords();
   const now = useNow();
+  const isExact = useTaste().time === "exact";
   const value = toMillis(at);
   if (value === null) return null;
+  const relative = ago(value, now, language);
   return (
-    <time dateTime={at ?? undefined} title={moment(value, language)}>
-      {ago(value, now, language)}
+    <time dateTime={at ?? undefined} title={isExact ? relative : moment(value, language)}>
+      {isExact ? shortMoment(value, now, language) : relative}
     </time>
   );
 }

@@ -3,6 +3,7 @@ import { useLocation } from "wouter";
 import { useWords } from "../i18n";
 import { useTasks } from "../realtime/live";
 import { countGroups } from "../tasks/filters";
+import { decoded } from "./paths";
 
 /** The tab's title and its icon carry the number of active tasks, so that it can be watched from elsewhere. */
 export function Title() {
@@ -10,7 +11,7 @@ export function Title() {
   const [path] = useLocation();
   const { tasks } = useTasks();
   const active = useMemo(() => countGroups(tasks).active, [tasks]);
-  const name = path.startsWith("/tasks/") ? decodeURIComponent(path.split("/")[3] ?? "") : "";
+  const name = path.startsWith("/tasks/") ? decoded(path.split("/")[3] ?? "") : "";
   useEffect(() => {
     document.title = `${active > 0 ? `(${active}) ` : ""}${name ? `${name} · ` : ""}${t("app.name")}`;
   }, [active, name, t]);

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from repack_worker.fetch import Fetcher
 from repack_worker.report import Journal
 
+LIMIT_HINT = "If you trust it, raise REPACK_MAX_PLUGIN_BYTES."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 

@@ -14,7 +14,7 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.fetch import MAX_ANSWER_BYTES, Download, Fetcher
 from repack_worker.report import Journal
-from repack_worker.sources.base import Fetched, safe_name
+from repack_worker.sources.base import LIMIT_HINT, Fetched, safe_name
 
 _HINT = "Check the proxy and REPACK_GITHUB_API_URL, or download the package from the release's page and give the file."
 _DENIED = "For a private repository, or after too many look-ups, set a token (REPACK_GITHUB_TOKEN_FILE)."
@@ -68,6 +68,7 @@ class GitHubSource:
             target=folder / safe_name(str(found.asset)),
             what=f"The asset {found.asset} of {found.repo} {found.tag}",
             limit=limit,
+            limit_hint=LIMIT_HINT,
             sha256=found.sha256,
             headers=found._headers("application/octet-stream") if by_api else {},
             hint=_HINT,

@@ -15,7 +15,7 @@ from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.fetch import MAX_ANSWER_BYTES, Download, Fetcher
 from repack_worker.report import Journal
-from repack_worker.sources.base import Fetched, safe_name
+from repack_worker.sources.base import LIMIT_HINT, Fetched, safe_name
 
 _HINT = (
     "Check the proxy and REPACK_MARKETPLACE_URL, or download the package from the Marketplace's page and give the file."
@@ -69,6 +69,7 @@ class MarketplaceSource:
             target=folder / safe_name(f"{self.author}-{self.name}_{self.version}.difypkg"),
             what=f"{self.label} on the Marketplace",
             limit=limit,
+            limit_hint=LIMIT_HINT,
             headers=_HEADERS,
             hint=_HINT,
             on_bytes=journal.moved,

@@ -12,7 +12,7 @@ from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.ingest import authorization
 from repack_worker.report import Journal
-from repack_worker.sources.base import Fetched, safe_name
+from repack_worker.sources.base import LIMIT_HINT, Fetched, safe_name
 from repack_worker.threads import in_thread
 
 _HINT = "Check the address and the proxy, or download the package yourself and give the file."
@@ -42,6 +42,7 @@ class UrlSource:
             target=folder / safe_name(urlsplit(self.url).path),
             what="The plugin",
             limit=limit,
+            limit_hint=LIMIT_HINT,
             sha256=self.sha256,
             hint=_HINT,
             on_bytes=journal.moved,
@@ -76,6 +77,7 @@ class UploadSource:
             target=folder / safe_name(self.key),
             what=f"The upload {self.key}",
             limit=limit,
+            limit_hint=LIMIT_HINT,
             headers=authorization(self.token_file),
             own=True,
             hint="Check that the dashboard runs and can be reached from the worker, then run the task again.",
@@ -111,7 +113,9 @@ class FileSource:
         size = self.path.stat().st_size
         if size > limit:
             raise RepackError(
-                Reason.PACKAGE_TOO_LARGE, f"{self.path} has {size:,} bytes; at most {limit:,} are allowed."
+                Reason.PACKAGE_TOO_LARGE,
+                f"{self.path} has {size:,} bytes; at most {limit:,} are allowed.",
+                hint=LIMIT_HINT,
             )
         journal.total(size)
         copy = folder / safe_name(self.path.name)

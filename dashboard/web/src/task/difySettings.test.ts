@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { anArtifact } from "../builders";
-import { asEnvFile, settingsFor } from "./settings";
+import { asEnvFile, settingsFor } from "./difySettings";
 
 const MB = 1_000_000;
 const named = (sizeBytes: number, author: string | null = "acme", wheels = 10) =>

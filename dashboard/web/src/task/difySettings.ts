@@ -6,6 +6,7 @@
  */
 
 import type { Artifact, TaskView } from "../api/types";
+import { type Dify, knowsOwnKeys, wantsOfficialSignature } from "./dify";
 
 const MB = 1024 * 1024;
 /** Dify's own default of PLUGIN_MAX_PACKAGE_SIZE. */
@@ -17,7 +18,7 @@ const UNPACKED_FACTOR = 1.25;
 const STEP = 50 * MB;
 const MANY_WHEELS = 60;
 
-export type Why = "signed" | "size" | "upload" | "unsigned" | "langgenius" | "slowInit";
+export type Why = "signed" | "noOwnKeys" | "size" | "upload" | "unsigned" | "langgenius" | "slowInit";
 
 export interface Setting {
   name: string;
@@ -32,24 +33,30 @@ function roundedUp(bytes: number): number {
 /** Where the public key is expected on the daemon's volume (docs/packages.md, "Signatures"). */
 const PUBLIC_KEY = "/app/storage/public_keys/dify-repack.pem";
 
-/** What makes Dify take the signature, or the lack of one. */
-function signatureSettings(author: string | null, signed: boolean): Setting[] {
-  if (signed) {
+/** What makes Dify take the signature, or the lack of one. Without its version: what suits every one. */
+function signatureSettings(author: string | null, signed: boolean, dify: Dify | null): Setting[] {
+  if (signed && knowsOwnKeys(dify)) {
     return [
       { name: "FORCE_VERIFYING_SIGNATURE", value: "true", why: "signed" },
       { name: "THIRD_PARTY_SIGNATURE_VERIFICATION_ENABLED", value: "true", why: "signed" },
       { name: "THIRD_PARTY_SIGNATURE_VERIFICATION_PUBLIC_KEYS", value: PUBLIC_KEY, why: "signed" },
     ];
   }
-  const unsigned: Setting = { name: "FORCE_VERIFYING_SIGNATURE", value: "false", why: "unsigned" };
-  if (author !== "langgenius") return [unsigned];
+  const why = signed ? "noOwnKeys" : "unsigned";
+  const unsigned: Setting = { name: "FORCE_VERIFYING_SIGNATURE", value: "false", why };
+  if (author !== "langgenius" || !wantsOfficialSignature(dify)) return [unsigned];
   return [unsigned, { name: "ENFORCE_LANGGENIUS_PLUGIN_SIGNATURES", value: "false", why: "langgenius" }];
 }
 
-/** Settings for `.env` of Dify, the needed ones only. `signed`: with a key of one's own. */
-export function settingsFor(artifact: Artifact, author: string | null, signed = false): Setting[] {
+/** Settings for `.env` of Dify, the needed ones only. `signed`: with a key of one's own; `dify`: null where not known. */
+export function settingsFor(
+  artifact: Artifact,
+  author: string | null,
+  signed = false,
+  dify: Dify | null = null,
+): Setting[] {
   const size = artifact.sizeBytes ?? 0;
-  const settings = signatureSettings(author, signed);
+  const settings = signatureSettings(author, signed, dify);
   const needed = roundedUp(size * UNPACKED_FACTOR);
   if (needed > DIFY_PACKAGE_LIMIT) {
     settings.push({ name: "PLUGIN_MAX_PACKAGE_SIZE", value: String(needed), why: "size" });
