@@ -37,6 +37,8 @@ _GIT = {
 """Configuration of every git, also one that uv or git itself starts: no other protocol, and nobody's hooks. uv copies
 what it fetched by a path, which `user` allows it and denies submodules."""
 
+_OF_ONE_CONNECTION = (b"connection:", b"keep-alive:", b"proxy-connection:")
+
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -150,7 +152,7 @@ class NetworkGuard:
                 there[1].write(
                     "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""]).encode("latin-1")
                 )
-            await _relay((reader, writer), there)
+            await (_relay((reader, writer), there) if tunnel else _exchange((reader, writer), there, lines))
         finally:
             there[1].close()
 
@@ -231,15 +233,49 @@ def _basic(proxy: str | None) -> str | None:
 
 async def _relay(here: _Streams, there: _Streams) -> None:
     """Pass bytes both ways until both have ended, or one of them broke."""
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(_CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-
     with contextlib.suppress(ExceptionGroup):  # of OSError: what broke on one side ends the other
         async with asyncio.TaskGroup() as group:
-            group.create_task(pump(here[0], there[1]))
-            group.create_task(pump(there[0], here[1]))
+            group.create_task(_pass(here[0], there[1]))
+            group.create_task(_pass(there[0], here[1]))
+
+
+async def _exchange(here: _Streams, there: _Streams, lines: list[str]) -> None:
+    """Pass on the body of one request and its answer, and say that the connection ends then.
+
+    It leads to one server: a next request on it, perhaps for another server and with credentials, must not go there.
+    """
+    sending = asyncio.create_task(_pass(here[0], there[1], limit=_body_length(lines)))
+    try:
+        while True:
+            head = await there[0].readuntil(b"\r\n\r\n")
+            status, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+            if status.partition(b" ")[2].startswith(b"1"):  # "100 Continue"; the answer itself follows
+                here[1].write(head)
+                continue
+            kept = [field for field in fields if not field.lower().startswith(_OF_ONE_CONNECTION)]
+            here[1].write(b"\r\n".join([status, *kept, b"Connection: close", b"", b""]))
+            break
+        await _pass(there[0], here[1])
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+def _body_length(lines: list[str]) -> int | None:
+    """Return how many bytes follow a request's head; None where only its chunks tell."""
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return None if "transfer-encoding" in fields else int(fields.get("content-length", "0"))
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, limit: int | None = None) -> None:
+    """Pass bytes on until their end, or until there were so many; an end that is one is passed on too."""
+    left = limit
+    while left is None or left > 0:
+        chunk = await reader.read(_CHUNK if left is None else min(_CHUNK, left))
+        if not chunk:
+            break
+        writer.write(chunk)
+        await writer.drain()
+        left = None if left is None else left - len(chunk)
+    if limit is None and writer.can_write_eof():
+        writer.write_eof()

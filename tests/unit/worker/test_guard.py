@@ -270,6 +270,17 @@ async def test_the_guard_serves_nobody_without_its_token(index):
             assert (await said(guard, nonsense)).partition(b" ")[2][:3] in {b"400", b""}
 
 
+async def test_a_connection_is_for_one_request_and_a_second_one_does_not_reach_its_server(index):
+    """It may be for another server and carry the credentials of that one."""
+    async with NetworkGuard(allowing(index), lambda _url: None) as guard:
+        get = f"GET {index.add_file('x', b'content')} HTTP/1.1\r\nHost: x\r\nHEADERS\r\n\r\n"
+        answer = await said(guard, get + get.replace("/files/x", "/files/secret"))
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"\r\nConnection: close\r\n" in answer
+        assert answer.endswith(b"content")
+        assert [seen.path for seen in index.seen] == ["/files/x"]
+
+
 async def test_a_tunnel_is_made_through_the_users_own_proxy_and_to_nowhere_else(monkeypatch):
     """The name is one that only the proxy knows; the proxy that refuses is named."""
     heard: list[bytes] = []
