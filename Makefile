@@ -132,8 +132,8 @@ e2e-policies: setup e2e-images ## Prove the chart's NetworkPolicies, with kube-r
 	  POLICY_ENFORCER="$(POLICY_ENFORCER)" E2E_TAG=$(E2E_TAG) $(BIN)/python -m pytest tests/e2e/on_demand_policies.py
 
 .PHONY: bench
-bench: setup ## Print benchmarks as ratios against a peer
-	@$(BIN)/python bench/pack.py
+bench: setup ## Print the performance table of the worker, its quick form
+	@$(BIN)/python bench/worker --quick
 
 .PHONY: bench-worker
 bench-worker: setup ## Measure the worker on synthetic plugins and write docs/worker-bench.md

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fakes.index import FakeIndex  # noqa: E402 - lies in the tests
+from repack_contract.choices import VerifyDepth  # noqa: E402
 from repack_contract.source import Source, SourceType, UrlSource  # noqa: E402
 from repack_contract.task import Arch, Mode, PackageIndex, Spec, Target  # noqa: E402
 from repack_worker.archive import Limits  # noqa: E402
@@ -27,7 +28,7 @@ from repack_worker.interpreters import find_interpreter  # noqa: E402
 from repack_worker.isolation import choose_isolation  # noqa: E402
 from repack_worker.platforms import native_cpu  # noqa: E402
 from repack_worker.report import Journal  # noqa: E402
-from repack_worker.settings import Settings, VerifyDepth  # noqa: E402
+from repack_worker.settings import Settings  # noqa: E402
 from repack_worker.sources import FileSource  # noqa: E402
 from repack_worker.store import FolderStore  # noqa: E402
 from repack_worker.uv_versions import UvVersions  # noqa: E402

@@ -6,58 +6,33 @@ Usage: python bench/worker [--rounds N] [--write docs/worker-bench.md] [--quick]
 import argparse
 import asyncio
 import os
-import platform
-import statistics
+import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from plugins import a_closure, a_plugin, a_random_wheel
-from server import serving
-from ways import Took, classic, fleet, newest_pip, ours, transfer
+from plugins import write_plugin
+from report import Case, Facts, page
+from server import Line, serving
+from ways import classic, fleet, newest_pip, ours, transfer
+from wheelhouse import Wheel, write_closure, write_page, write_wheel
 
 from repack_worker.settings import Settings
 
+FAR = Line(pause_seconds=0.020, bytes_per_second=62.5e6)
 SIZES = ((37, 11 << 20), (58, 53 << 20), (48, 70 << 20))
 """Wheels and bytes of three plugins, like cot_agent, yahoo and oci (repackaging.md 7)."""
-PAGE = """# Benchmark of the worker
-
-Written by `make bench-worker`; do not edit. One machine ({cores} cores, {python}), {rounds} rounds, the ways
-alternating, medians. The plugins are synthetic: random bytes on an index on the loopback interface, so there is no
-latency that parallel connections could hide; on a real line the classic way loses more.
-The classic way is pip {pip} (`pip download` of pinned requirements, header line, deflated zip); it verifies nothing.
-Ours is the command `dify-repack pack` with its start; its verification is shown by itself. The load of the machine when
-it was measured: {load:.1f} (1 is one core). Transfer: the same files, as many connections, nothing else; goal ≤ 2.
-
-| plugin | caches | classic | ours without verification | goal | its stages alone | verification | download ÷ transfer |
-|---|---|---|---|---|---|---|---|
-{rows}
-
-| what | measured | goal |
-|---|---|---|
-| {fleet_size} plugins in one process, overlapping dependencies | {fleet_each:.3f} s a plugin | ≤ 0.25 s |
-| bytes downloaded for them ÷ unique bytes | {fleet_bytes:.3f} | ≤ 1.05 |
-| peak memory while packing {big:.2f} GB of wheels | {memory:.0f} MB | ≤ 200 MB |
-"""
-
-
-@dataclass
-class Row:
-    """The rounds of one plugin."""
-
-    count: int
-    size: int
-    classic: dict[str, list[float]]
-    ours: dict[str, list[Took]]
-    transfer: list[float]
+UNLOCKED = (42, 17 << 20)
+"""Like a plugin with a requirements.txt alone, whose versions we must choose too."""
+_OURS_EACH = 3
+"""Ours is measured so often for each time of pip's: it is short, so noise is a larger part of it."""
 
 
 def main() -> None:
     """Run everything and print or write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, each cold and warm (default: 3)")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds, each cold and warm (default: 1)")
     parser.add_argument("--write", type=Path, help="write the page there in place of printing it")
     parser.add_argument("--quick", action="store_true", help="the smallest plugin, 20 plugins, 100 MB")
     arguments = parser.parse_args()
@@ -71,85 +46,82 @@ def main() -> None:
 
 def run(folder: Path, *, rounds: int, quick: bool) -> str:
     """Measure and return the page."""
+    load = os.getloadavg()[1]
     pip, version = newest_pip(folder)
-    rows = [alternate(folder / str(size), pip, count, size, rounds) for count, size in (SIZES[:1] if quick else SIZES)]
-    number, (seconds, share) = 20 if quick else 200, many(folder / "fleet", 20 if quick else 200)
-    memory, big = one_big(folder / "big", 100 << 20 if quick else 1 << 30)
-    return PAGE.format(
-        load=os.getloadavg()[1], cores=os.cpu_count(), python=f"CPython {platform.python_version()}", rounds=rounds,
-        pip=version,
-        rows="\n".join(line for row in rows for line in lines_of(row)), fleet_size=number,
-        fleet_each=seconds / number, fleet_bytes=share, memory=memory / 1e6, big=big / 1e9,
+    cases = []
+    for count, size in SIZES[:1] if quick else SIZES:
+        root = folder / f"index-{size}"
+        wheels = write_closure(root, count, size)
+        lines = [Line()] if quick or size == SIZES[-1][1] else [Line(), FAR]
+        cases += [measured(folder, Case(wheels, line), root, pip, rounds) for line in lines]
+    if not quick:
+        wheels = write_closure(folder / "index-unlocked", *UNLOCKED)
+        cases.append(measured(folder, Case(wheels, Line(), locked=False), folder / "index-unlocked", pip, rounds))
+    number = 20 if quick else 200
+    each, share = many(folder / "fleet", number)
+    peak, size = one_big(folder / "big", 100 << 20 if quick else 1 << 30)
+    facts = Facts(
+        rounds=rounds, ours_rounds=rounds * _OURS_EACH, pip=version, load=load, plugins=number, seconds_each=each,
+        bytes_share=share, peak_bytes=peak, big_bytes=size,
     )  # fmt: skip
+    return page(cases, facts)
 
 
-def alternate(folder: Path, pip: Path, count: int, size: int, rounds: int) -> Row:
-    """Run one plugin the classic way and ours, cold and warm."""
-    folder.mkdir()
-    wheels = a_closure(count, size)
-    row = Row(count, size, {"cold": [], "warm": []}, {"cold": [], "warm": []}, [])
-    with serving(wheels) as index:
-        plugin = a_plugin(folder, index, wheels)
+def measured(folder: Path, case: Case, root: Path, pip: Path, rounds: int) -> Case:
+    """Run one plugin the classic ways and ours, alternating, cold and warm."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    with serving(root, case.line) as index:
+        ranges = write_plugin(place, index.base, case.wheels, name="ranges", locked=case.locked)
+        pins = write_plugin(place, index.base, case.wheels, name="pins", pinned=True)
         for number in range(rounds):
             for heat in ("cold", "warm"):
-                cache = folder / f"pip-{number}"
-                row.classic[heat].append(classic(plugin, pip, cache, folder / "classic", index=index.url))
-                cache = folder / f"ours-{number}"
-                row.ours[heat].append(ours(plugin, cache, folder / "ours", index=index.url))
-            (raw := folder / f"raw-{number}").mkdir()
-            row.transfer.append(asyncio.run(transfer(wheels, index, raw)))
-            print(f"{size >> 20} MB: round {number + 1} of {rounds}", file=sys.stderr)
-    return row
+                run = case.runs[heat]
+                run.ranges.append(classic(ranges, pip, place / f"pip-{number}", place / "classic", index=index.url))
+                if case.locked and not case.line.pause_seconds:
+                    run.pins.append(classic(pins, pip, place / f"pins-{number}", place / "classic", index=index.url))
+                _ours(case, heat, ranges, index.base, place / f"ours-{number}")
+            print(f"{case.label}: round {number + 1} of {rounds}", file=sys.stderr)
+    shutil.rmtree(place)
+    return case
 
 
-def lines_of(row: Row) -> list[str]:
-    """Return the two lines of a plugin."""
-    lines = []
-    for heat, goal in (("cold", "≥ 8×"), ("warm", "≥ 20×")):
-        peer = statistics.median(row.classic[heat])
-        bare = statistics.median(took.whole - took.verifying for took in row.ours[heat])
-        check = statistics.median(took.verifying for took in row.ours[heat])
-        stages = statistics.median(took.stages for took in row.ours[heat])
-        raw = statistics.median(row.transfer)
-        ratio = f"{statistics.median(took.download for took in row.ours[heat]) / raw:.2f}" if heat == "cold" else ""
-        lines.append(
-            f"| {row.count} wheels, {row.size / 1e6:.0f} MB | {heat} | {peer:.2f} s | {bare:.2f} s "
-            f"(**{peer / bare:.1f}×**) | {goal} | {stages:.2f} s ({peer / stages:.1f}×) | {check:.2f} s | {ratio} |"
-        )
-    return lines
+def _ours(case: Case, heat: str, plugin: Path, base: str, caches: Path) -> None:
+    """Run ours several times, each with a cache of its own; what is cold in the first heat is warm in the second."""
+    run = case.runs[heat]
+    for again in range(_OURS_EACH):
+        run.ours.append(ours(plugin, caches / str(again), caches / "made", index=f"{base}/simple"))
+        if heat == "cold":
+            run.raw.append(transfer(case.wheels, base, caches / "raw"))
+            shutil.rmtree(caches / "raw")
 
 
 def many(folder: Path, number: int) -> tuple[float, float]:
     """Pack many plugins that share most of what they need; return seconds and downloaded ÷ unique bytes."""
-    folder.mkdir()
-    shared = a_closure(37, 11 << 20)
-    own = [a_random_wheel(f"own-{at}", 300_000) for at in range(60)]
-    with serving([*shared, *own]) as index:
-        plugins = [
-            a_plugin(folder, index, [*shared, own[at % 60], own[at * 7 % 60]] if at % 60 != at * 7 % 60 else shared,
-                     name=f"plugin-{at}")
-            for at in range(number)
-        ]  # fmt: skip
-        used = {wheel.filename: len(wheel.content) for wheel in shared}
-        for at in range(number):
-            if at % 60 != at * 7 % 60:
-                used |= {own[at % 60].filename: len(own[at % 60].content)}
-                used |= {own[at * 7 % 60].filename: len(own[at * 7 % 60].content)}
+    root = folder / "index"
+    shared = write_closure(root, *SIZES[0])
+    own = [write_wheel(root, f"own-{at}", 300_000) for at in range(60)]
+    for wheel in own:
+        write_page(root, wheel)
+    with serving(root) as index:
+        needs = [[*shared, *{own[at % 60], own[at * 7 % 60]}] for at in range(number)]
+        plugins = [write_plugin(folder, index.base, each, name=f"plugin-{at}") for at, each in enumerate(needs)]
+        unique = sum(wheel.size for wheel in {wheel for each in needs for wheel in each})
         settings = Settings(work_dir=folder, cache_dir=folder / "cache", allow_private_addresses=True)
         seconds = asyncio.run(fleet(plugins, folder, settings, index=index.url, at_once=os.cpu_count() or 2))
-        return seconds, index.served_bytes() / sum(used.values())
+        return seconds / number, index.served_bytes() / unique
 
 
 def one_big(folder: Path, size: int) -> tuple[int, int]:
     """Pack one plugin of that size in a process of its own; return its peak of memory and the bytes of its wheels."""
-    folder.mkdir()
-    wheels = [a_random_wheel("dify-plugin", 1000), *(a_random_wheel(f"big-{at}", size // 16) for at in range(16))]
-    with serving(wheels) as index:
-        plugin = a_plugin(folder, index, wheels)
-        total = sum(len(wheel.content) for wheel in wheels)
+    root = folder / "index"
+    root.mkdir(parents=True)
+    wheels: list[Wheel] = [write_wheel(root, "dify-plugin", 1000)]
+    wheels += [write_wheel(root, f"big-{at}", size // 16, plain=True) for at in range(16)]
+    with serving(root) as index:
+        plugin = write_plugin(folder, index.base, wheels)
         command = [sys.executable, Path(__file__).with_name("memory.py"), plugin, folder / "work", index.url]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout), total
+    return int(done.stdout), sum(wheel.size for wheel in wheels)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-import plugins  # noqa: F401 - makes the builders of the tests importable
 from ways import packed, peak_memory
 
 from repack_worker.fetch import Fetcher

@@ -1,40 +1,59 @@
-"""A synthetic set of plugins: wheels of random bytes on an index of our own, and plugins with a lock onto them.
+"""Plugins that need the packages of a synthetic index: with a lock as all official ones have, or without."""
 
-Random bytes, for wheels are compressed already: deflating them again costs what it costs the classic way.
-"""
-
-import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from fakes.index import FakeIndex, WheelFile, a_wheel
-from fakes.plugins import a_lock, a_package, plugin_files
+from wheelhouse import Wheel
 
-_PROJECT = '[project]\nname = "{name}"\nversion = "0.0.1"\nrequires-python = ">=3.12"\ndependencies = ["dify-plugin"]\n'
+from fakes.plugins import a_package, plugin_files
 
-
-def a_random_wheel(name: str, size: int, *, requires: tuple[str, ...] = ()) -> WheelFile:
-    """Return a wheel of about that many bytes; the same name gives the same bytes."""
-    content = random.Random(name).randbytes(size)  # noqa: S311 - sizes, not secrets
-    return a_wheel(name, requires=requires, files={f"{name.replace('-', '_')}/data.bin": content})
+_PROJECT = '[project]\nname = "{name}"\nversion = "0.0.1"\nrequires-python = ">=3.12"\ndependencies = {needs}\n'
 
 
-def a_closure(count: int, size: int) -> list[WheelFile]:
-    """Return `dify-plugin` and what it needs: `count` wheels of `size` bytes in all, few large and many small."""
-    weights = [1 / (rank + 1) for rank in range(count - 1)]
-    names = [f"dep-{count}-{number}" for number in range(count - 1)]
-    wheels = [
-        a_random_wheel(name, int(size * weight / sum(weights))) for name, weight in zip(names, weights, strict=True)
-    ]
-    return [a_random_wheel("dify-plugin", 20_000, requires=tuple(names)), *wheels]
+def write_plugin(
+    folder: Path, base: str, wheels: Sequence[Wheel], *, name: str = "tiny", locked: bool = True, pinned: bool = False
+) -> Path:
+    """Write a plugin: `requirements.txt` has its own requirements as ranges, or all of the closure pinned.
 
-
-def a_plugin(folder: Path, index: FakeIndex, wheels: list[WheelFile], *, name: str = "tiny") -> Path:
-    """Write a plugin with a lock, and the pinned requirements.txt that the classic way needs."""
-    files = plugin_files(requirements="".join(f"{wheel.name}=={wheel.version}\n" for wheel in wheels))
+    Args:
+        folder: where to.
+        base: address of the index's server, which the lock names.
+        wheels: all that it needs; the first one is `dify-plugin`.
+        name: of the plugin.
+        locked: with `pyproject.toml` and `uv.lock`.
+        pinned: `requirements.txt` pins everything, so that nothing is left to resolve.
+    """
+    own = [wheels[0].range, *(wheel.range for wheel in wheels[1:] if not _is_needed(wheel, wheels))]
+    lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels] if pinned else own
+    files = plugin_files(requirements="\n".join(lines) + "\n")
     files["manifest.yaml"] = files["manifest.yaml"].replace("name: tiny", f"name: {name}")
-    files["pyproject.toml"] = _PROJECT.format(name=name)
-    files["uv.lock"] = a_lock(index, *wheels, needs=tuple(wheel.name for wheel in wheels))
+    if locked:
+        files["pyproject.toml"] = _PROJECT.format(name=name, needs=own)
+        files["uv.lock"] = _lock(base, wheels, name=name, needs=[wheels[0], *_top(wheels)])
     return a_package(folder / f"{name}.difypkg", files)
+
+
+def _is_needed(wheel: Wheel, wheels: Sequence[Wheel]) -> bool:
+    return any(wheel.range in other.requires for other in wheels)
+
+
+def _top(wheels: Sequence[Wheel]) -> list[Wheel]:
+    return [wheel for wheel in wheels[1:] if not _is_needed(wheel, wheels)]
+
+
+def _lock(base: str, wheels: Sequence[Wheel], *, name: str, needs: Sequence[Wheel]) -> str:
+    lines = ["version = 1", "revision = 3", 'requires-python = ">=3.12"', "", "[[package]]", f'name = "{name}"',
+             'version = "0.0.1"', 'source = { virtual = "." }', "dependencies = ["]  # fmt: skip
+    lines += [f'    {{ name = "{wheel.name}" }},' for wheel in needs] + ["]", ""]
+    for wheel in wheels:
+        lines += ["[[package]]", f'name = "{wheel.name}"', f'version = "{wheel.version}"']
+        lines += [f'source = {{ registry = "{base}/simple" }}', "dependencies = ["]
+        lines += [f'    {{ name = "{each.partition(">")[0]}" }},' for each in wheel.requires] + ["]", "wheels = ["]
+        for filename, sha256 in ((wheel.filename, wheel.sha256), *wheel.others):
+            url = f"{base}/packages/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{filename}"
+            lines.append(f'    {{ url = "{url}", hash = "sha256:{sha256}", size = {wheel.size} }},')
+        lines += ["]", ""]
+    return "\n".join(lines)

@@ -1,23 +1,26 @@
 """The ways that are compared: the classic one, ours, and nothing but the transfer of the same bytes."""
 
 import asyncio
+import http.client
 import json
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from server import RemoteIndex
+from wheelhouse import Wheel
 
-from fakes.index import WheelFile
 from repack_contract.phases import Stage
 from repack_contract.source import Source, SourceType, UrlSource
 from repack_contract.task import Arch, PackageIndex, Spec, Target
-from repack_worker.fetch import Download, Fetcher
+from repack_worker.fetch import Fetcher
 from repack_worker.guard import NetworkGuard
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
@@ -27,6 +30,10 @@ from repack_worker.stages import STEPS
 from repack_worker.store import FolderStore
 from repack_worker.work import Work
 
+CONNECTIONS = Settings.model_fields["connections"].default
+_PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 35, 34, 31, 28, 27, 24, 17, 12, 5)]
+_PLATFORMS += [f"manylinux{year}_x86_64" for year in ("2014", "2010", "1")]
+"""The platform flags that work; the documented `manylinux2014` alone fails for every current plugin."""
 WITHOUT_VERIFY = [step for step in STEPS if step.stage is not Stage.VERIFY]
 
 
@@ -65,7 +72,7 @@ def classic(plugin: Path, pip: Path, cache: Path, folder: Path, *, index: str) -
         archive.extractall(work)
     command = [pip, "-m", "pip", "download", "--quiet", "-r", "requirements.txt", "-d", "wheels", "--only-binary=:all:",
                "--python-version", "3.12", "--implementation", "cp", "--cache-dir", cache, "--index-url", index,
-               "--platform", "manylinux_2_39_x86_64"]  # fmt: skip
+               *(word for platform in _PLATFORMS for word in ("--platform", platform))]  # fmt: skip
     subprocess.run(command, cwd=work, env=environment(folder), check=True)
     requirements = work / "requirements.txt"
     requirements.write_text("--no-index --find-links=./wheels/\n" + requirements.read_text())
@@ -90,21 +97,32 @@ def ours(plugin: Path, cache: Path, folder: Path, *, index: str) -> Took:
     return Took(whole, sum(seconds.values()) - verifying, verifying, seconds[Stage.DOWNLOAD.value])
 
 
-async def transfer(wheels: Sequence[WheelFile], index: RemoteIndex, folder: Path) -> float:
-    """Fetch the same files with as many connections and do nothing else; `folder` is there."""
-    settings = Settings(work_dir=folder, allow_private_addresses=True)
-    slots = asyncio.Semaphore(settings.connections)
-    async with Fetcher(settings) as fetcher:
+def transfer(wheels: Sequence[Wheel], base: str, folder: Path) -> float:
+    """Fetch the same files over as many connections and do nothing else: threads, plain sockets, no hashes."""
+    host = urlsplit(base).netloc
+    waiting = deque(sorted(wheels, key=lambda wheel: -wheel.size))
+    folder.mkdir()
 
-        async def one(wheel: WheelFile) -> None:
-            async with slots:
-                url = index.file_url(wheel)
-                limit = len(wheel.content)
-                await fetcher.download(Download(url=url, target=folder / wheel.filename, what="file", limit=limit))
+    def one() -> None:
+        connection, room = http.client.HTTPConnection(host), memoryview(bytearray(1 << 20))
+        connection.connect()
+        while waiting:
+            try:
+                wheel = waiting.popleft()
+            except IndexError:
+                break
+            connection.request("GET", f"/{wheel.path}")
+            answer = connection.getresponse()
+            with (folder / wheel.filename).open("wb", buffering=0) as file:
+                while count := answer.readinto(room):
+                    file.write(room[:count])
+        connection.close()
 
-        started = time.perf_counter()
-        await asyncio.gather(*(one(wheel) for wheel in wheels))
-        return time.perf_counter() - started
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for future in [pool.submit(one) for _ in range(CONNECTIONS)]:
+            future.result()
+    return time.perf_counter() - started
 
 
 async def packed(plugin: Path, folder: Path, settings: Settings, *, index: str, fetcher: Fetcher) -> None:
@@ -116,9 +134,8 @@ async def packed(plugin: Path, folder: Path, settings: Settings, *, index: str, 
     journal = Journal(attempt=1, reporters=[])
     store = FolderStore(folder / "out")
     async with NetworkGuard(settings.addresses, proxy_for) as guard:
-        await run_steps(
-            WITHOUT_VERIFY, Work(spec, settings, FileSource(plugin), store, journal, fetcher, guard, folder)
-        )
+        work = Work(spec, settings, FileSource(plugin), store, journal, fetcher, guard, folder)
+        await run_steps(WITHOUT_VERIFY, work)
 
 
 async def fleet(plugins: Sequence[Path], folder: Path, settings: Settings, *, index: str, at_once: int) -> float:

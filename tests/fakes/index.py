@@ -289,6 +289,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+    """Of 5, the default, twelve connections at once overflow: the kernel asks again after a whole second."""
     index: FakeIndex
 
 

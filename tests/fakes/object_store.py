@@ -9,6 +9,7 @@ import http.client
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -185,10 +186,10 @@ FORBIDDEN = (
 
 
 @contextlib.asynccontextmanager
-async def a_network_to(server: S3Server) -> AsyncIterator[FaultyNetwork]:
-    """Relay a port of 127.0.0.1 to the server until the block ends."""
+async def a_network_to(server: S3Server, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultyNetwork]:
+    """Relay a port of 127.0.0.1 to the server until the block ends; encrypted with a certificate."""
     network = FaultyNetwork(server.port)
-    relay = await asyncio.start_server(network.handle, "127.0.0.1", 0)
+    relay = await asyncio.start_server(network.handle, "127.0.0.1", 0, ssl=tls)
     network.port = relay.sockets[0].getsockname()[1]
     try:
         yield network

@@ -4,46 +4,17 @@
 the API server are repeated for clusters before 1.25, which drop them silently: `check_spec` in `spec_rules.py`.
 """
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from repack_contract.choices import Arch as Arch  # noqa: PLC0414 - re-exported
+from repack_contract.choices import DesiredState as DesiredState  # noqa: PLC0414 - re-exported
+from repack_contract.choices import Mode as Mode  # noqa: PLC0414 - re-exported
+from repack_contract.choices import VerificationMethod as VerificationMethod  # noqa: PLC0414 - re-exported
 from repack_contract.phases import Phase, Stage
 from repack_contract.source import HttpUrl, Source
 from repack_contract.wire import INT32, INT64, Model, StrictModel, Time, list_map, rules
-
-
-class Arch(StrEnum):
-    """What a package is made for: linux/amd64, linux/arm64, or both in one file."""
-
-    AMD64 = "amd64"
-    ARM64 = "arm64"
-    UNIVERSAL = "universal"
-
-
-class Mode(StrEnum):
-    """How the dependencies are written (repackaging.md 6.1, step 6)."""
-
-    REQUIREMENTS_ONLY = "RequirementsOnly"
-    DUAL = "Dual"
-
-
-class DesiredState(StrEnum):
-    """What the user wants of the task now."""
-
-    ACTIVE = "Active"
-    SUSPENDED = "Suspended"
-    CANCELLED = "Cancelled"
-
-
-class VerificationMethod(StrEnum):
-    """How the offline install was really verified; the first two are enforced by the kernel."""
-
-    NETWORK_NAMESPACE = "NetworkNamespace"
-    SECCOMP_FILTER = "SeccompFilter"
-    OFFLINE_FLAGS = "OfflineFlags"
-    CROSS_INSTALL = "CrossInstall"
 
 
 class Target(StrictModel):

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
+from repack_contract import descriptions
+
 
 def rfc3339(moment: datetime) -> str:
     """Write a moment the way Kubernetes does: UTC, whole seconds, `Z`."""
@@ -27,7 +29,7 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         extra="ignore",
-        use_attribute_docstrings=True,
+        use_attribute_docstrings=descriptions.are_wanted(),
     )
 
     def wire(self) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch
 from repack_local import results
-from repack_local.arguments import Wish, allowing, check_output, settings_of, wish_of
 from repack_local.batch_display import BatchDisplay
 from repack_local.batch_list import Ledger, Line, key_of, read_list
-from repack_local.terminal import loudness_of
+from repack_local.showing import loudness_of
+from repack_local.wishes import Wish, allowing, check_output, settings_of, wish_of
 from repack_worker.attempt import Attempt, working_folder
 from repack_worker.fetch import Fetcher
 from repack_worker.pipeline import named

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from repack_contract.progress import LogLine, WorkResult
 from repack_contract.progress import Progress as WorkProgress
-from repack_local.terminal import Loudness
+from repack_local.showing import Loudness
 
 _WIDTH = 44
 

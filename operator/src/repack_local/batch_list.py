@@ -11,7 +11,7 @@ from typing import Any
 from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
-from repack_local.arguments import Wish
+from repack_local.wishes import Wish
 from repack_worker.archive import sha256_of
 from repack_worker.settings import Settings
 from repack_worker.sources import FileSource, PluginSource

@@ -9,8 +9,8 @@ from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
 from repack_contract.reasons import REASONS, Reason
 from repack_local import results
-from repack_local.arguments import Wish, check_output, settings_of, wish_of
-from repack_local.terminal import TerminalReporter, loudness_of, show_failure
+from repack_local.showing import loudness_of, reporter_for, show_failure
+from repack_local.wishes import Wish, check_output, settings_of, wish_of
 from repack_worker.attempt import Attempt, working_folder
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.licences import licence_in, licence_of
@@ -57,8 +57,8 @@ async def attempt(
 ) -> tuple[WorkResult, Work | None]:
     """Run one attempt and show it; return its result, and what is known of the work when it went well."""
     seen: list[Work] = []
-    with TerminalReporter(loudness=loudness_of(arguments)) as terminal:
-        journal = Journal(attempt=1, reporters=[terminal])
+    with reporter_for(loudness_of(arguments)) as shown:
+        journal = Journal(attempt=1, reporters=[shown])
         result = await Attempt(
             spec=wish.spec, settings=settings, source=wish.source, store=store, journal=journal, folder=folder,
             on_work=seen.append,

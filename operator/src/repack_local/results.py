@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from repack_contract.progress import WorkResult
 from repack_contract.task import Verification
 from repack_worker.plan import Wheel
@@ -103,17 +100,20 @@ def size_text(size: int | None) -> str:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> None:
     """Print a table: within the width of a terminal, else one whole line a row; `right` has the columns of numbers."""
-    rows, console = list(rows), Console(highlight=False, markup=False)
-    if not console.is_terminal:
+    rows = list(rows)
+    if not sys.stdout.isatty():
         widths = [max(len(row[number]) for row in (heads, *rows)) for number in range(len(heads))]
         for row in (heads, *rows):
             cells = (f"{cell:{'>' if n in right else '<'}{widths[n]}}" for n, cell in enumerate(row))
             print("  ".join(cells).rstrip())
         return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal needs it
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, head in enumerate(heads):
         last = number == len(heads) - 1
         table.add_column(head, justify="right" if number in right else "left", no_wrap=not last, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    Console(highlight=False, markup=False).print(table)

@@ -1,8 +1,5 @@
-"""What `dify-repack` shows on stderr while it works: a live display in a terminal, plain lines in a pipe."""
+"""What `dify-repack` shows in a terminal while it works; on stderr."""
 
-import argparse
-import sys
-from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -24,25 +21,8 @@ from rich.text import Text
 from repack_contract.phases import Stage
 from repack_contract.progress import LogLine, StageProgress, StageState
 from repack_contract.progress import Progress as WorkProgress
+from repack_local.showing import Loudness, is_shown, text_of
 
-
-class Loudness(Enum):
-    """How much is shown on the way."""
-
-    QUIET = "quiet"
-    NORMAL = "normal"
-    VERBOSE = "verbose"
-
-
-def loudness_of(arguments: argparse.Namespace) -> Loudness:
-    """Return what `--quiet` and `--verbose` ask for."""
-    if arguments.quiet:
-        return Loudness.QUIET
-    return Loudness.VERBOSE if arguments.verbose else Loudness.NORMAL
-
-
-_QUIET_LEVELS = {"debug", "error"}
-"""Not shown unless asked for; errors because `show_failure` tells them in full at the end."""
 _MARKS = {
     StageState.PENDING: "[dim]·[/]", StageState.DONE: "[green]✓[/]", StageState.FAILED: "[red]✗[/]",
     StageState.SKIPPED: "[dim]–[/]",
@@ -138,22 +118,14 @@ class TerminalReporter:
 
     def log(self, line: LogLine) -> None:
         """Show a line: all of them on demand, otherwise what matters; in a terminal above the display."""
-        if not self._is_shown(line):
-            return
-        stage = f"[{line.stage.value}] " if line.stage else ""
-        style = {"warning": "yellow", "error": "red", "debug": "dim"}.get(line.level, "")
-        self._console.print(Text(f"{stage}{line.text}", style=style), soft_wrap=True)
-
-    def _is_shown(self, line: LogLine) -> bool:
-        if self._loudness is not Loudness.NORMAL:
-            return self._loudness is Loudness.VERBOSE
-        return line.level not in _QUIET_LEVELS and (not self._live or line.level == "warning")
+        if is_shown(line, self._loudness, live=self._live):
+            style = {"warning": "yellow", "error": "red", "debug": "dim"}.get(line.level, "")
+            self._console.print(Text(text_of(line), style=style), soft_wrap=True)
 
 
-def show_failure(reason: str, message: str, hint: str) -> None:
+def show_failure_in_colour(reason: str, message: str, hint: str) -> None:
     """Print what went wrong, why, and what to do."""
     console = Console(stderr=True, highlight=False)
     console.print(Text.assemble(("✗ ", "red"), (reason, "bold red")))
     console.print(Text(f"  {message}"), soft_wrap=True)
     console.print(Text.assemble(("  What to do: ", "bold"), hint), soft_wrap=True)
-    sys.stderr.flush()

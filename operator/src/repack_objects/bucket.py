@@ -55,6 +55,15 @@ class Bucket:
         with self._telling():
             await _library().put_async(self._store, key, data, use_multipart=False)
 
+    async def create(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is one; tell whether it was written."""
+        with self._telling():
+            try:
+                await _library().put_async(self._store, key, data, mode="create")
+            except (_exceptions().AlreadyExistsError, _exceptions().PreconditionError):
+                return False
+        return True
+
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Write an object piece by piece. It is there once `chunks` has ended, and not at all when that raises."""
         head = bytearray()

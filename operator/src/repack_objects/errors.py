@@ -5,6 +5,12 @@ import re
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]{1,40})")
 _NO_PLACE = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_DEEPEST = (
+    (re.compile(r"InvalidCertificate\(\s*(\w{1,40})"), "its certificate is not trusted ({})"),
+    (re.compile(r'(?:message|error): "([^"]{1,160})"'), "{}"),
+    (re.compile(r"\b(TimedOut|Timeout)\b"), "it does not answer in time"),
+)
+"""What the library says only in its account of all causes, and how we say it."""
 _URL = re.compile(r"https?://\S+")
 
 
@@ -55,10 +61,16 @@ def unreachable(error: BaseException, *, where: str) -> StoreError:
 
 
 def cause(error: BaseException) -> str:
-    """Return a short reason: the answer's status and code, else the first line. Keys and signatures are in neither."""
+    """Return a short reason: the answer's status and code, the deepest cause, else the first line.
+
+    Keys and signatures are in none of them.
+    """
     text = str(error)
     found = [match.group(1).strip() for pattern in (_STATUS, _CODE) if (match := pattern.search(text))]
     if found:
         return ", ".join(found)
+    for pattern, words in _DEEPEST:
+        if match := pattern.search(text):
+            return words.format(match.group(1))
     line = text.partition("\n")[0].partition("<")[0]
     return _URL.sub(lambda match: match.group(0).partition("?")[0], line)[:300].strip(" .-") or type(error).__name__

@@ -14,13 +14,14 @@ from repack_contract.order import WorkOrder
 from repack_contract.progress import LogLine, Progress, WorkResult
 from repack_contract.reasons import REASONS, Reason
 from repack_worker.attempt import Attempt, working_folder
+from repack_worker.dashboard_store import DashboardStore
 from repack_worker.ingest import IngestReporter
 from repack_worker.pipeline import named
 from repack_worker.report import Journal, Reporter
 from repack_worker.settings import TERMINATION_LOG, Settings, load_settings
 from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import source_of
-from repack_worker.store import ArtifactStore, DashboardStore, FolderStore
+from repack_worker.store import ArtifactStore, FolderStore
 
 _FLUSH_SECONDS = 15.0
 _FLUSH_WHEN_STOPPED_SECONDS = 2.0

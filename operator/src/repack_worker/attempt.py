@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repack_contract.errors import RepackError
 from repack_contract.progress import WorkResult
@@ -16,12 +17,14 @@ from repack_worker.object_wheels import wheels_at
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
 from repack_worker.settings import Settings, proxy_for
-from repack_worker.shared_cache import SharedCache
 from repack_worker.sources import PluginSource
 from repack_worker.stages import DRY_RUN_STEPS, STEPS, plan_status
 from repack_worker.store import ArtifactStore
 from repack_worker.threads import in_thread
 from repack_worker.work import Work
+
+if TYPE_CHECKING:
+    from repack_worker.shared_cache import SharedCache
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Attempt:
     store: ArtifactStore
     journal: Journal
     folder: Path
-    shared: SharedCache | None = None
+    shared: "SharedCache | None" = None
     """The dashboard's wheel cache, where there is one."""
     fetcher: Fetcher | None = None
     """Shared by several attempts, which then fetch nothing twice; one of its own when absent."""

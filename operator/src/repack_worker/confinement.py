@@ -28,8 +28,11 @@ _WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")  # noqa: S108
 
 
 def is_possible() -> bool:
-    """Tell whether this kernel can keep files from a process (Landlock, Linux 5.13)."""
-    return landlock.version() > 0
+    """Tell whether this kernel can keep files from a process (Linux 5.19).
+
+    The first version of Landlock (5.13) refuses every move from folder to folder, which uv and builds need.
+    """
+    return landlock.version() > 1
 
 
 def confined(

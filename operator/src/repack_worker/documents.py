@@ -8,11 +8,11 @@ from typing import Any
 
 from repack_contract.errors import without_secrets
 from repack_worker.licences import Licence, licence_stated_by
+from repack_worker.our_uv import our_uv_version
 from repack_worker.plan import Wheel
 from repack_worker.platforms import GLIBC_MINOR
 from repack_worker.sbom import bill_of_materials
 from repack_worker.signature import DAEMON_SETTINGS, InputSignature, Signer
-from repack_worker.uv_versions import our_uv_version
 from repack_worker.work import TargetWork, Work
 
 REPORT, SBOM, PUBLIC_KEY = "report.json", "sbom.cdx.json", "public_key.pem"

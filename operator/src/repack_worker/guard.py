@@ -17,11 +17,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import httpcore
-
 from repack_contract.errors import without_secrets
 from repack_worker.addresses import AddressPolicy, RefusedAddressError
-from repack_worker.transport import check_for_proxy, resolved
+from repack_worker.resolving import UnknownHostError, check_for_proxy, resolved
 
 _LONGEST_HEAD = 64 << 10
 _CHUNK = 64 << 10
@@ -64,6 +62,7 @@ class NetworkGuard:
     _server: asyncio.Server | None = None
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     """Other accounts of this machine reach the port too, and are none of its users."""
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _connections: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
@@ -87,8 +86,8 @@ class NetworkGuard:
 
     async def environment(self) -> dict[str, str]:
         """Return the variables by which uv and git use it, and nothing else."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)
+        async with self._starting:  # several programs may be started at once
+            self._server = self._server or await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)
         address = f"http://guard:{self._token}@127.0.0.1:{self.port}"
         settings = list(_GIT.items())
         return {
@@ -169,7 +168,7 @@ class NetworkGuard:
         except RefusedAddressError as refusal:
             self.refusal = refusal
             raise _RefusalError("403 Forbidden", refusal.message) from refusal
-        except httpcore.ConnectError as error:
+        except UnknownHostError as error:
             raise _RefusalError("502 Bad Gateway", str(error)) from error
         fault: Exception = OSError("no address")
         for address in addresses:

@@ -22,6 +22,7 @@ from repack_contract.events import (
     WorkerEvent,
 )
 from repack_contract.progress import LogLine, Progress
+from repack_worker.authorization import authorization
 
 INTERVAL_SECONDS = 0.25
 """Four reports a second are as live as an eye needs."""
@@ -29,13 +30,6 @@ KEPT_LINES = 1000
 _MAX_WAITING_LINES = 20_000
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 10.0
-
-
-def authorization(token_file: Path | None) -> dict[str, str]:
-    """Return the header of a request to the dashboard; the token is read each time because it rotates."""
-    if not token_file:
-        return {}
-    return {"Authorization": f"Bearer {token_file.read_text('utf-8').strip()}"}
 
 
 class IngestReporter:

@@ -1,6 +1,6 @@
 """Run a command that sees given folders only: `landlock.py [--read PATH] [--write PATH] [--connect PORT] -- COMMAND…`.
 
-Landlock (Linux ≥ 5.13) is enforced by the kernel and needs no privilege; every child inherits it and none can shed it.
+Landlock (Linux ≥ 5.19) is enforced by the kernel and needs no privilege; every child inherits it and none can shed it.
 Builds and imports run somebody's code under our account: so it reads neither mounted Secrets nor other processes nor
 the cache, and it signals none of them. A newer kernel refuses TCP by it as well.
 
@@ -67,8 +67,8 @@ def restrict(*, read: Iterable[str], write: Iterable[str], connect: Iterable[int
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return  # what is not there needs no rule
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # what is not there, or not for us, needs no rule
     if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
         rights &= _OF_FILES
     rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, descriptor))

@@ -5,13 +5,10 @@ message and a hint exist for it.
 """
 
 import errno
-import ssl
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-
-import httpx
 
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
@@ -74,6 +71,14 @@ def named(error: Exception, *, doing: str) -> RepackError:
         return RepackError(Reason.INTERNAL, f"{doing}: {error.filename}: {error.strerror}.", hint=hint)
     if isinstance(error, MemoryError):
         return RepackError(Reason.OOM_KILLED, f"{doing}: the memory did not suffice.")
-    if isinstance(error, httpx.HTTPError | ssl.SSLError):
+    if _is_of_the_network(error):
         return RepackError(Reason.INDEX_UNREACHABLE, f"{doing}: {error or type(error).__name__}.")
     return RepackError(Reason.INTERNAL, f"{doing}: {type(error).__name__}: {error}")
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    import ssl  # noqa: PLC0415 - with httpx slow to import, and what went well needs neither
+
+    import httpx  # noqa: PLC0415
+
+    return isinstance(error, httpx.HTTPError | ssl.SSLError)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from repack_contract.errors import RepackError
+from repack_worker.our_uv import our_uv_version
 from repack_worker.plan import Plan, SourceDist, Wheel, check_planned
 from repack_worker.platforms import Platform
 from repack_worker.sealed import seal, unseal, write_sealed
 from repack_worker.shared_cache import PLANS, SharedCache
 from repack_worker.threads import in_thread
-from repack_worker.uv_versions import our_uv_version
 from repack_worker.wanted import Wanted
 
 _FORMAT = 2

@@ -12,11 +12,9 @@ from repack_worker.archive import invalid
 from repack_worker.hints import hints_of
 from repack_worker.lock import LOCK, plan_from_lock
 from repack_worker.plan import Plan, SourceDist, raise_no_wheel
-from repack_worker.plan_cache import PlanCache, plan_key
 from repack_worker.platforms import Platform, cpus, native_cpu
 from repack_worker.plugin import Plugin
 from repack_worker.requirement_lines import REQUIREMENTS, read_requirements
-from repack_worker.resolve import Resolver
 from repack_worker.rewrite import kept_bytes, requirements_text, wheels_of
 from repack_worker.threads import in_thread
 from repack_worker.wanted import PYPROJECT, Wanted, from_pyproject, from_requirements
@@ -76,29 +74,9 @@ async def plan_for(work: Work, platform: Platform) -> Plan:
 
 
 async def _resolve(work: Work, wanted: Wanted, platform: Platform) -> Plan:
-    settings = work.settings
-    cache = PlanCache(settings.caches / "plans", max_age_seconds=settings.plan_cache_seconds, shared=work.shared)
-    key = plan_key(wanted, platform, indexes=work.indexes, exclude_newer=settings.exclude_newer)
-    if remembered := await cache.get(key, wanted, platform):
-        work.journal.say(f"The versions for {wanted.origin} are remembered from an earlier run")
-        return remembered
-    # uv fetches them itself, so they are looked at before.
-    for line in (*wanted.lines, *wanted.constraints, *wanted.overrides):
-        if url := Requirement(line.partition(" --hash")[0]).url:
-            await work.fetcher.check_address(url.removeprefix("git+"))
-    folder = work.folder / f"resolve-{platform.arch.value}"
-    folder.mkdir(exist_ok=True)
-    resolver = Resolver(
-        indexes=work.indexes,
-        settings=settings,
-        fetcher=work.fetcher,
-        access=work.access,
-        guard=work.guard,
-        folder=folder,
-    )
-    plan = await resolver.resolve(wanted, platform)
-    await cache.put(key, plan)
-    return plan
+    from repack_worker.choosing import versions_for  # noqa: PLC0415 - a plugin with a lock needs none of it
+
+    return await versions_for(work, wanted, platform)
 
 
 def _check_buildable(work: Work, source: SourceDist, platform: Platform) -> None:

@@ -26,7 +26,7 @@ WEIGHTS = {
 
 
 class Reporter(Protocol):
-    """Someone who listens to a worker."""
+    """Someone who listens to a worker; one that has `watches_progress = False` hears lines alone."""
 
     def progress(self, progress: Progress) -> None:
         """Take the newest progress; the ones before are void."""
@@ -55,6 +55,7 @@ class Journal:
             clock: the time.
         """
         self._attempt, self._reporters, self._clock = attempt, reporters, clock
+        self._watchers = [reporter for reporter in reporters if getattr(reporter, "watches_progress", True)]
         self._file = log_file.open("a", encoding="utf-8") if log_file else None
         self._stages: dict[Stage, StageProgress] = {}
         self._stage: Stage | None = None
@@ -94,6 +95,8 @@ class Journal:
 
     def moved(self, count: int) -> None:
         """Note that the running stage has moved so many bytes more (or, negative, must move them again)."""
+        if not self._watchers:  # bytes move in thousands of pieces: telling nobody costs as much as moving them
+            return
         with self._lock:
             if self._stage:
                 self._change(self._stage, bytes_done=max(0, self._stages[self._stage].bytes_done + count))
@@ -151,7 +154,7 @@ class Journal:
             plugin=self._plugin,
             updated_at=self._clock(),
         )
-        for reporter in self._reporters:
+        for reporter in self._watchers:
             reporter.progress(progress)
 
 

@@ -1,7 +1,6 @@
 """Settings of the worker, read once from `REPACK_*` variables; the only place that reads the environment."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,9 +9,10 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from repack_contract import descriptions
+from repack_contract.choices import VerificationMethod, VerifyDepth
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import VerificationMethod
 from repack_objects.location import Location
 from repack_worker.addresses import AddressPolicy, Entry
 
@@ -71,19 +71,12 @@ def load_settings() -> "Settings":
         ) from error
 
 
-class VerifyDepth(StrEnum):
-    """How many generations of Dify's daemon are emulated in Verify."""
-
-    STANDARD = "standard"
-    """The newest one, with and without a mirror."""
-    FULL = "full"
-    """All thirteen configurations, each with its own uv."""
-
-
 class Settings(BaseSettings):
     """How a worker works; each field is the variable `REPACK_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=descriptions.are_wanted()
+    )
 
     order: str | None = None
     """JSON of the WorkOrder; the operator writes it into the Job."""

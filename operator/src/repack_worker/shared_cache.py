@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from repack_worker.archive import CHUNK, sha256_of
-from repack_worker.ingest import authorization
+from repack_worker.authorization import authorization
 from repack_worker.threads import in_thread
 
 PLANS, BUILDS = "plans", "builds"

@@ -4,12 +4,12 @@ from repack_contract.phases import Stage
 from repack_contract.task import Plan as PlanStatus
 from repack_contract.task import PlanTarget
 from repack_worker.archive import Limits, unpack
-from repack_worker.making import build, download, needs_building, write
+from repack_worker.making import download, needs_building, write
 from repack_worker.pipeline import Step
 from repack_worker.planning import plan_targets, unpacked_size
 from repack_worker.platforms import cpus
 from repack_worker.plugin import read_plugin
-from repack_worker.proving import prove_targets, publish
+from repack_worker.publishing import publish
 from repack_worker.settings import Settings
 from repack_worker.signature import InputSignature, Signer, check_input
 from repack_worker.threads import in_thread
@@ -74,13 +74,27 @@ def plan_status(work: Work) -> PlanStatus:
     )
 
 
+async def build(work: Work) -> None:
+    """Make wheels of what has none."""
+    from repack_worker import building  # noqa: PLC0415 - with all that only it needs
+
+    await building.build(work)
+
+
+async def verify(work: Work) -> None:
+    """Install the packages with the network off."""
+    from repack_worker import proving  # noqa: PLC0415 - with all that only it needs
+
+    await proving.prove_targets(work)
+
+
 STEPS = (
     Step(Stage.FETCH, fetch),
     Step(Stage.PLAN, plan_targets),
     Step(Stage.DOWNLOAD, download),
     Step(Stage.BUILD, build, wanted=needs_building),
     Step(Stage.PACK, write),
-    Step(Stage.VERIFY, prove_targets),
+    Step(Stage.VERIFY, verify),
     Step(Stage.PUBLISH, publish),
 )
 DRY_RUN_STEPS = STEPS[:2]

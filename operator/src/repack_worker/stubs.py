@@ -70,7 +70,8 @@ def _metadata_texts(archive: Path) -> Iterator[tuple[str, str]]:
                 yield member.name, content.read().decode("utf-8", "replace")
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
         raise RepackError(
-            Reason.DEPENDENCY_CONFLICT, f"The source archive {archive.name} cannot be read: {error}."
+            Reason.DEPENDENCY_CONFLICT,
+            f"The source archive {archive.name} is damaged or none: {str(error).partition(':')[0]}.",
         ) from error
 
 

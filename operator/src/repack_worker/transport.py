@@ -5,15 +5,16 @@ address between check and use (DNS rebinding) gains nothing. httpx asks the tran
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import httpcore
 import httpx
 
 from repack_worker.addresses import AddressPolicy
+from repack_worker.resolving import UnknownHostError, check_for_proxy, resolved
 
 DIRECT = "direct"
 """Extension of a request that goes to a server of our own: never by a proxy, and not checked."""
@@ -30,7 +31,11 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:  # fmt: skip
         """Connect to the first address that answers; TLS still checks the name, which httpcore knows."""
-        addresses = self._policy.permitted(host, port, await resolved(host, port))
+        try:
+            found = await resolved(host, port)
+        except UnknownHostError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        addresses = self._policy.permitted(host, port, found)
         for last, address in enumerate(addresses, start=1 - len(addresses)):
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -44,52 +49,42 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def check_for_proxy(policy: AddressPolicy, host: str, port: int) -> None:
-    """Refuse a name that leads inside as far as we can see; one that only the proxy knows is the proxy's affair."""
-    try:
-        addresses = await resolved(host, port)
-    except httpcore.ConnectError:
-        return
-    policy.permitted(host, port, addresses)
-
-
-async def resolved(host: str, port: int) -> list[str]:
-    """Return the addresses of a name, in the order of preference; raise httpcore's `ConnectError` when it has none."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} is not known: {error}") from error
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
-
-
 class Transport(httpx.AsyncBaseTransport):
     """Chooses for each request: our own server directly, by the proxy of the environment, or checked and direct."""
 
     def __init__(self, policy: AddressPolicy, *, limits: httpx.Limits, proxy_for: Callable[[str], str | None]) -> None:
         self._policy, self._limits, self._proxy_for = policy, limits, proxy_for
-        self._trust = httpx.create_ssl_context(trust_env=True)  # SSL_CERT_FILE and SSL_CERT_DIR
-        self._own = httpx.AsyncHTTPTransport(verify=self._trust, limits=limits, trust_env=False)
-        self._checked = _checked(policy, limits=limits, trust=self._trust)
-        self._proxies: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._ways: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
+
+    @cached_property
+    def _authorities(self) -> ssl.SSLContext:
+        """`SSL_CERT_FILE`, `SSL_CERT_DIR` or the usual ones; reading them takes as long as a small download."""
+        return httpx.create_ssl_context(trust_env=True)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request on its way."""
-        if request.extensions.get(DIRECT):
-            return await self._own.handle_async_request(request)
-        proxy = self._proxy_for(str(request.url))
-        if proxy is None:
-            return await self._checked.handle_async_request(request)
-        port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme, 0)
-        await check_for_proxy(self._policy, request.url.host, port)
-        if proxy not in self._proxies:
-            self._proxies[proxy] = httpx.AsyncHTTPTransport(
-                verify=self._trust, limits=self._limits, trust_env=False, proxy=proxy
-            )
-        return await self._proxies[proxy].handle_async_request(request)
+        direct = request.extensions.get(DIRECT)
+        proxy = None if direct else self._proxy_for(str(request.url))
+        if proxy:
+            port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme, 0)
+            await check_for_proxy(self._policy, request.url.host, port)
+        way = "direct" if direct else proxy or "checked"
+        # One for each scheme: a plain one needs no authorities, unless its proxy is reached by TLS.
+        key = (way, request.url.scheme)
+        if key not in self._ways:
+            self._ways[key] = self._way(way, plain=request.url.scheme == "http" and not way.startswith("https:"))
+        return await self._ways[key].handle_async_request(request)
+
+    def _way(self, way: str, *, plain: bool) -> httpx.AsyncHTTPTransport:
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else self._authorities
+        if way == "checked":
+            return _checked(self._policy, limits=self._limits, trust=trust)
+        proxy = None if way == "direct" else way
+        return httpx.AsyncHTTPTransport(verify=trust, limits=self._limits, trust_env=False, proxy=proxy)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for transport in (self._own, self._checked, *self._proxies.values()):
+        for transport in self._ways.values():
             await transport.aclose()
 
 

@@ -1,7 +1,6 @@
 """Older versions of uv, for the daemons that had them: Python packages in folders of their own, kept in the cache."""
 
 import asyncio
-import importlib.metadata
 import shutil
 import sys
 import uuid
@@ -19,11 +18,6 @@ from repack_worker.settings import Settings
 from repack_worker.threads import in_thread
 
 _INSTALL_SECONDS = 180
-
-
-def our_uv_version() -> str:
-    """Return the version of the uv that we ship with."""
-    return importlib.metadata.version("uv")
 
 
 @dataclass

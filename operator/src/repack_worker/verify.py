@@ -18,6 +18,7 @@ from pathlib import Path
 import uv
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from repack_contract.choices import VerifyDepth
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Verification, VerificationMethod
@@ -26,13 +27,13 @@ from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
 from repack_worker.folders import remove_tree
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
+from repack_worker.our_uv import our_uv_version
 from repack_worker.platforms import Platform, machines, native_cpu
 from repack_worker.plugin import Plugin, read_plugin
 from repack_worker.rewrite import WHEELS
-from repack_worker.settings import VerifyDepth
 from repack_worker.threads import in_thread, together
 from repack_worker.trial import Conditions, Trial, examine
-from repack_worker.uv_versions import UvVersions, our_uv_version
+from repack_worker.uv_versions import UvVersions
 
 
 @dataclass(frozen=True)

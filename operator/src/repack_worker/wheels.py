@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from repack_contract.errors import RepackError
@@ -19,11 +19,12 @@ from repack_contract.reasons import Reason
 from repack_worker.archive import sha256_of
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.index_access import IndexAccess
-from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import SourceDist, Wheel
-from repack_worker.shared_cache import SharedCache
-from repack_worker.simple_index import files_of
 from repack_worker.threads import in_thread
+
+if TYPE_CHECKING:
+    from repack_worker.object_wheels import ObjectWheels
+    from repack_worker.shared_cache import SharedCache
 
 _LARGEST_FILE = 4 << 30
 _FILES_PATH = "/packages/"
@@ -82,6 +83,8 @@ class IndexOrigin:
         )
 
     async def _elsewhere(self, file: File) -> str | None:
+        from repack_worker.simple_index import files_of  # noqa: PLC0415 - seldom needed
+
         pages = await files_of(
             file.name, index=self._index or "", fetcher=self._fetcher, access=self._access, folder=self._folder
         )
@@ -92,7 +95,7 @@ class WheelCache:
     """`<folder>/<sha256>/<filename>`, filled from a shared cache where there is one, else from the origin."""
 
     def __init__(
-        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: SharedCache | ObjectWheels | None = None
+        self, folder: Path, *, fetcher: Fetcher, connections: int, shared: "SharedCache | ObjectWheels | None" = None
     ) -> None:
         self._folder, self._fetcher, self._shared = folder, fetcher, shared
         self._slots = asyncio.Semaphore(connections)

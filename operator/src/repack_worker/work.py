@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
@@ -19,11 +20,13 @@ from repack_worker.plugin import Plugin
 from repack_worker.report import Journal
 from repack_worker.rewrite import wheels_of
 from repack_worker.settings import Settings
-from repack_worker.shared_cache import SharedCache
 from repack_worker.signature import InputSignature
 from repack_worker.sources import Fetched, PluginSource
 from repack_worker.store import ArtifactStore
-from repack_worker.verify import Proof
+
+if TYPE_CHECKING:
+    from repack_worker.shared_cache import SharedCache
+    from repack_worker.verify import Proof
 
 _OF_A_TARGET = {FailureClass.USER, FailureClass.ARTIFACT}
 
@@ -49,7 +52,7 @@ class TargetWork:
     package: Path | None = None
     checksum: str = ""
     """The daemon's checksum of the package."""
-    proof: Proof | None = None
+    proof: "Proof | None" = None
     warnings: list[str] = field(default_factory=list)
     failure: RepackError | None = None
     """Why there will be no package; the other targets go on."""
@@ -81,7 +84,7 @@ class Work:
     folder: Path
     """Its own, empty at the start, removed at the end."""
     targets: list[TargetWork] = field(default_factory=list)
-    shared: SharedCache | None = None
+    shared: "SharedCache | None" = None
     """The dashboard's wheel cache, where there is a dashboard."""
     bucket: ObjectWheels | None = None
     """A bucket of wheels, asked in its place where one is set."""

@@ -1,5 +1,6 @@
 """Plans and builds that workers remember for each other: in their own namespace and nowhere else."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,6 @@ async def test_the_entries_used_least_lately_make_room_and_no_scope_takes_from_a
     await put("ns-blue", "3")
     assert [bool(memory.find("ns-blue", Kind.PLANS, key)) for key in "123"] == [True, False, True]
     assert memory.find("ns-red", Kind.PLANS, "of-red")
+    os.utime(tmp_path / "memory" / "ns-red" / "plans" / "of-red", (1, 1))
+    await put("ns-blue", "4")
+    assert not memory.find("ns-red", Kind.PLANS, "of-red"), "nobody used it for long"

@@ -67,7 +67,7 @@ def store(s3_server: S3Server, bucket: str) -> Bucket:
 
 
 async def keys(store: Bucket) -> list[str]:
-    return sorted([found.key async for found in store.list("") if found.key != "dify-repack.txt"])
+    return sorted([found.key async for found in store.list("") if found.key not in {"dify-repack.txt", "tickets.key"}])
 
 
 async def hand_in(dashboard: Dashboard, path: str = PUT, *, sha256: str = SHA, body: Any = ZIP) -> httpx.Response:
@@ -235,6 +235,24 @@ async def test_two_dashboards_without_a_common_volume_serve_each_others_files_an
         answer = await other.http.put("/api/v1/ingest/logs/uid-1/1", content=whole, headers=SENDER)
         assert answer.status_code == 204
         assert await lines(one) == list(range(1, 9))
+
+
+async def test_a_ticket_of_one_dashboard_opens_its_file_on_the_other(
+    tmp_path: Path, api: FakeTaskApi, settings: dict[str, Any]
+) -> None:
+    secret = "the-token-of-all-users"
+    guarded = settings | {"auth_mode": "token", "auth_token": secret}
+    async with (
+        a_dashboard(tmp_path / "one", api=api, **guarded) as one,
+        a_dashboard(tmp_path / "other", api=api, **guarded) as other,
+    ):
+        await hand_in(one)
+        given = await one.http.post(
+            "/api/v1/downloads", json={"path": GET}, headers={"Authorization": f"Bearer {secret}"}
+        )
+        cookie = given.headers["set-cookie"].partition(";")[0]
+        assert (await other.http.get(GET)).status_code == 401
+        assert (await other.http.get(GET, headers={"Cookie": cookie})).content == ZIP
 
 
 async def test_a_new_dashboard_without_the_old_ones_disk_has_its_logs_and_timelines(

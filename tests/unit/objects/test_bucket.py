@@ -1,13 +1,16 @@
 """A bucket over a real S3 server: whole objects or none, and every failure a sentence without a secret."""
 
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from fakes.object_store import CREDENTIALS, FORBIDDEN, S3Server, a_network_to
+from private_authority import Authority
 from repack_objects import bucket as module
 from repack_objects.bucket import Bucket, Found
 from repack_objects.errors import ChangedError, StoreError
@@ -117,6 +120,42 @@ async def test_a_store_that_is_down_says_so(s3_server: S3Server, bucket: str, mo
         network.is_down = False
         await place.put("x", b"1")
         assert await place.get("x") == b"1"
+
+
+async def test_why_a_store_cannot_be_used_is_said_in_few_words(
+    s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRIES", 0)
+    place = s3_server.location(bucket)
+    faults = {"http://127.0.0.1:1": "Connection refused", "http://there-is-no.invalid": "failed to lookup"}
+    for endpoint, words in faults.items():
+        with pytest.raises(StoreError, match=f"cannot be used: {words}"):
+            await Bucket(place.model_copy(update={"endpoint": endpoint})).get("x")
+    async with a_network_to(s3_server) as network:
+        network.pause = 5.0
+        slow = Bucket(s3_server.location(bucket, port=network.port), request_seconds=0.3)
+        with pytest.raises(StoreError, match="does not answer in time"):
+            await slow.get("x")
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_a_store_with_a_private_authority_is_trusted_where_that_is_given(
+    s3_server: S3Server, bucket: str, tmp_path: Path, *, is_trusted: bool
+) -> None:
+    authority = Authority()
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    (tmp_path / "server.pem").write_text(authority.server("localhost"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    async with a_network_to(s3_server, tls=tls) as network:
+        place = s3_server.location(bucket, ca_file=tmp_path / "ca.pem" if is_trusted else None)
+        store = Bucket(place.model_copy(update={"endpoint": f"https://localhost:{network.port}"}))
+        if is_trusted:
+            await store.put("x", b"1")
+            assert await store.get("x") == b"1"
+        else:
+            with pytest.raises(StoreError, match="certificate is not trusted"):
+                await store.get("x")
 
 
 async def test_a_store_that_is_too_slow_is_given_up(

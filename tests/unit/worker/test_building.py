@@ -18,6 +18,7 @@ from repack_contract.progress import StageState
 from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Target
 from repack_worker import landlock
+from repack_worker.confinement import is_possible
 from repack_worker.elf import compiled_files, machine_of
 from repack_worker.isolation import choose_isolation
 from requirements import require, require_command
@@ -149,9 +150,19 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     assert seen["network"].startswith("refused")
     assert seen["python"] == OUR_PYTHON, "the one that the task names"
     assert "hush-hush" not in json.dumps(seen)
-    require(landlock.version(), "keeping files from a build needs a kernel with Landlock (Linux 5.13)")
+    require(is_possible(), "keeping files from a build needs Landlock (Linux 5.19)")
     assert seen["files"] == []
     assert not [name for name in seen["environment"] if name.startswith(("REPACK", "NETRC", "UV_INDEX", "SOME"))]
+
+
+async def test_a_kernel_without_landlock_builds_and_verifies_and_the_log_says_what_is_missing(
+    tmp_path, index, pack, listener, monkeypatch
+):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    result = await pack(locked(tmp_path, index, an_sdist("tiny-sdk")))
+    assert result.ok, result.message
+    assert "no Landlock: the build could read" in listener.text
+    assert "no Landlock: what is imported could read" in listener.text
 
 
 async def test_what_a_build_requires_is_installed_from_the_index_before_it_runs(tmp_path, index, pack):
@@ -302,7 +313,7 @@ for name, act in tried():
 
 async def test_nothing_that_a_build_leaves_behind_runs_outside_of_it(tmp_path, index, pack, settings, listener):
     """A `.pth` file runs whenever the environment's Python starts, a program of the same name in place of the real."""
-    require(landlock.version(), "keeping files from a build needs a kernel with Landlock (Linux 5.13)")
+    require(is_possible(), "keeping files from a build needs Landlock (Linux 5.19)")
     (tmp_path / "secret").write_text("hush")
     trap = TRAP.format(
         secret=str(tmp_path / "secret"), port=index.base.rpartition(":")[2], cache=str(tmp_path / "cache" / "planted"),

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import uv
 
+from repack_contract.choices import VerifyDepth
 from repack_contract.task import Mode
 from repack_worker.archive import Limits
 from repack_worker.daemons import DAEMONS, MIRROR
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import choose_isolation
-from repack_worker.settings import VerifyDepth
 from repack_worker.uv_versions import UvVersions
 from repack_worker.verify import Bench, survey
 from requirements import require, require_command

@@ -253,6 +253,12 @@ def allowing(*servers: FakeIndex) -> AddressPolicy:
     return AddressPolicy(allowed=tuple(Entry.of_url(server.base) for server in servers))
 
 
+async def test_programs_that_start_at_once_share_one_guard(index):
+    async with NetworkGuard(allowing(index), lambda _url: None) as guard:
+        environments = await asyncio.gather(*(guard.environment() for _ in range(5)))
+        assert len({environment["http_proxy"] for environment in environments}) == 1
+
+
 async def test_the_guard_serves_nobody_without_its_token(index):
     async with NetworkGuard(allowing(index), lambda _url: None) as guard:
         get = f"GET {index.add_file('x', b'content')} HTTP/1.1\r\nHost: x\r\nHEADERS\r\n\r\n"

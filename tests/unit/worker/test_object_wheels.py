@@ -116,6 +116,14 @@ async def test_a_store_that_fails_costs_time_and_nothing_else(tmp_path, index, s
         assert network.requests == asked, "it is not asked again for a while"
 
 
+async def test_making_a_package_by_the_settings_alone_fills_the_bucket(tmp_path, index, pack, settings, place):
+    index.add(wheel := a_wheel("tiny-sdk"))
+    wanted = {"wheel_store_url": place.url, "wheel_store_endpoint": place.endpoint, "wheel_store_allow_http": True}
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.model_copy(update=wanted))
+    assert result.ok, result.message
+    assert await Bucket(place).get(key(wheel)) == wheel.content
+
+
 async def test_a_bucket_that_is_not_there_is_told_of_in_the_log_and_the_package_is_made(
     tmp_path, index, pack, settings, listener, store
 ):

@@ -9,10 +9,15 @@ import pytest
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist
+from repack_contract.task import Arch
 from repack_worker import plan_cache
 from repack_worker.fetch import Fetcher
 from repack_worker.index_access import IndexAccess
-from repack_worker.plan import Wheel
+from repack_worker.plan import Plan, SourceDist, Wheel
+from repack_worker.plan_cache import PlanCache
+from repack_worker.platforms import Platform
+from repack_worker.sealed import seal, unseal
+from repack_worker.wanted import Wanted
 from repack_worker.wheels import IndexOrigin, WheelCache, sweep
 
 
@@ -106,3 +111,59 @@ async def test_a_poisoned_build_is_built_again(tmp_path, index, pack, settings, 
     wheel.write_bytes(b"poison")
     assert (await pack(package)).ok
     assert listener.text.count("Building tiny-sdk==1.0") == 2
+
+
+class Dashboard:
+    """Gives the same entry whatever the key."""
+
+    def __init__(self) -> None:
+        self.entry = b""
+
+    async def recall(self, _kind: str, _key: str) -> bytes:
+        return self.entry
+
+    async def remember(self, _kind: str, _key: str, content: bytes) -> None:
+        self.entry = content
+
+
+WHEEL = Wheel("tiny-sdk", "1.0", "tiny_sdk-1.0-py3-none-any.whl", "https://files.test/x.whl", "a" * 64, 10)
+SOURCE = SourceDist("tiny-git", "", "https://git.test/x", commit="b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("wheels", {"filename": "../../../x-1-py3-none-any.whl"}),
+        ("wheels", {"filename": "x.tar.gz"}),
+        ("wheels", {"sha256": "0"}),
+        ("wheels", {"name": "x\n--index-url y"}),
+        ("wheels", {"version": "1 --hash"}),
+        ("wheels", {"url": "file:///etc/passwd"}),
+        ("wheels", {"size_bytes": "1"}),
+        ("wheels", {"more": 1}),
+        ("builds", {"commit": "--upload-pack=touch x"}),
+        ("builds", {"sha256": "x"}),
+        ("builds", {"url": "ext::touch x"}),
+        ("made", -90_000),
+        ("made", 90_000),
+        (None, None),
+    ],
+)
+async def test_a_plan_of_another_worker_is_held_to_what_a_lock_could_say(tmp_path, kind, fault):
+    dashboard, platform = Dashboard(), Platform(Arch.AMD64, "3.12")
+    wanted = Wanted("requirements.txt", ("tiny-sdk",))
+
+    def cache(name: str) -> PlanCache:
+        return PlanCache(tmp_path / name, 86_400, dashboard)  # type: ignore[arg-type]
+
+    plan = Plan.of([WHEEL, SOURCE], platform=platform, origin="requirements.txt")
+    await cache("one").put("key", plan)
+    document = unseal(dashboard.entry)
+    if kind == "made":
+        document["made"] += fault
+    elif kind:
+        document[kind][0] |= fault
+    dashboard.entry = seal(document)
+    found = await cache("two").get("key", wanted, platform)
+    assert found == (None if kind else plan)
+    assert (tmp_path / "two").exists() is (kind is None), "nothing of it is kept here"

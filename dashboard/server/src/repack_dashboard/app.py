@@ -1,6 +1,8 @@
 """The composition root: an application made of settings and of the Kubernetes API it shall use."""
 
+import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -63,6 +65,8 @@ from repack_dashboard.wheel_store import WheelStore
 from repack_objects.bucket import Bucket
 
 API = "/api/v1"
+STORE_SECONDS = 5.0
+"""Longest wait for the object store before we begin without it."""
 
 
 def make_services(settings: Settings, api: TaskApi) -> Services:
@@ -199,7 +203,9 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await services.blobs.begin()
+        with contextlib.suppress(TimeoutError):  # looked at again and again afterwards; /readyz says how it is
+            async with asyncio.timeout(STORE_SECONDS):
+                await services.blobs.begin()
         async with history.kept(ended), running(services):
             yield
         services.attempts.close()
@@ -217,9 +223,12 @@ def make_app(services: Services, *, ingest_token: str) -> FastAPI:
     cast("Any", app).openapi = lambda: openapi.document(app)
     problems.install(app)
     app.state.users = services.users
+    key_file = services.settings.data_dir / tickets.KEY_FILE
+    if isinstance(services.blobs, ObjectBlobs):
+        services.blobs.when_reached = functools.partial(tickets.share_key, key_file, services.blobs.agree)
     app.state.tickets = tickets.Tickets(
         services.users,
-        services.settings.data_dir / tickets.KEY_FILE,
+        key_file,
         seconds=services.settings.download_ticket_seconds,
         clock=time.time,
     )

@@ -6,6 +6,7 @@ Where all share one token (`ingest_auth` token) there is one scope.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import time
@@ -29,6 +30,8 @@ MAX_ENTRY_BYTES = 2 << 20
 """A plan of a thousand wheels has 400 kB."""
 MAX_SCOPE_BYTES = 64 << 20
 """Of one namespace; the least recently used entries go first."""
+MAX_AGE_SECONDS = 30 * 86_400
+"""Unused for so long, an entry goes; so those of a namespace that is gone do not stay for ever."""
 SHARED = "shared"
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _BODY = {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}}
@@ -84,13 +87,18 @@ class Memory:
             await asyncio.to_thread(self._sweep, scope)
 
     def _sweep(self, scope: str) -> None:
-        facts = [(entry.stat(), entry) for entry in (self._folder / scope).glob("*/*")]
-        kept = sum(fact.st_size for fact, _ in facts)
+        """Throw out what was not used for long, of all scopes, and of this one what is above its size."""
+        facts = []
+        for entry in self._folder.glob("*/*/*"):
+            with contextlib.suppress(OSError):
+                facts.append((entry.stat(), entry))
+        kept = sum(fact.st_size for fact, entry in facts if entry.parts[-3] == scope)
+        oldest = time.time() - MAX_AGE_SECONDS
         for fact, entry in sorted(facts, key=lambda one: one[0].st_mtime_ns):
-            if kept <= self._max_bytes:
-                return
-            entry.unlink(missing_ok=True)
-            kept -= fact.st_size
+            own = entry.parts[-3] == scope
+            if fact.st_mtime < oldest or (own and kept > self._max_bytes):
+                entry.unlink(missing_ok=True)
+                kept -= fact.st_size if own else 0
 
 
 def routes(services: Services, guard: IngestGuard) -> APIRouter:

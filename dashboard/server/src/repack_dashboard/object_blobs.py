@@ -6,7 +6,7 @@ once a day at most), and since when a folder is nobody's in one below `orphaned/
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from repack_dashboard.blobs import Check, StoreHealth
@@ -30,13 +30,18 @@ class ObjectBlobs:
         self._bucket, self._metrics = bucket, metrics
         self.health = StoreHealth(reached=False)
         self._asked = float("-inf")
+        self.when_reached: Callable[[], Awaitable[None]] = _nothing
+        """Called before the store counts as reached; where it fails it is called again."""
         metrics.watch_store(self.health)
 
     async def begin(self) -> None:
         """Write a small object. What a crash left of uploads the bucket itself removes (docs/object-store.md)."""
-        with contextlib.suppress(StoreError), self._watched("probe"):
-            await self._bucket.put(_PROBE, _PROBE_TEXT)
-            self.health.was_reached = True
+        with contextlib.suppress(StoreError):
+            with self._watched("probe"):
+                await self._bucket.put(_PROBE, _PROBE_TEXT)
+            if not self.health.was_reached:
+                await self.when_reached()
+                self.health.was_reached = True
 
     async def check(self) -> None:
         """Ask where nothing was asked lately, and always while it is down."""
@@ -67,6 +72,12 @@ class ObjectBlobs:
         """Get an object."""
         with self._watched("get"):
             return await self._bucket.get(key)
+
+    async def agree(self, key: str, data: bytes) -> bytes:
+        """Return the small entry that all replicas have: the one that is there, else ours."""
+        with self._watched("put"):
+            is_ours = await self._bucket.create(key, data)
+        return data if is_ours else await self.read(key) or data
 
     async def find(self, key: str) -> Found | None:
         """Ask for an object's head."""
@@ -150,6 +161,10 @@ class ObjectBlobs:
             self.health.worked()
         finally:
             self._metrics.store_requests.labels(operation, result).inc()
+
+
+async def _nothing() -> None:
+    """Do nothing."""
 
 
 def _used(entry: Found, mark: Found | None) -> Found:

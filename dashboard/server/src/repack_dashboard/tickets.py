@@ -6,6 +6,7 @@ not the token. It names the file, who may have it and until when, and is signed;
 that shares the volume knows it. Rights are asked for anew with each use: who lost them gets nothing by an old ticket.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -14,7 +15,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,6 +106,30 @@ class Tickets:
         finally:
             made.unlink()
         return self.key_file.read_bytes()
+
+
+async def share_key(file: Path, agree: Callable[[str, bytes], Awaitable[bytes]]) -> None:
+    """Take the key that all replicas have, where they share an object store and no volume.
+
+    Args:
+        file: where the key is on our own disk.
+        agree: returns the entry of a name that all have, ours where there was none.
+    """
+    ours = await asyncio.to_thread(_read, file) or secrets.token_bytes(32)
+    shared = await agree(file.name, ours)
+    await asyncio.to_thread(_replace, file, shared)
+
+
+def _read(file: Path) -> bytes | None:
+    return file.read_bytes() if file.exists() else None
+
+
+def _replace(file: Path, key: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    made = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    made.touch(mode=0o600)
+    made.write_bytes(key)
+    made.replace(file)
 
 
 def digest_of(target: str) -> str:

@@ -31,9 +31,13 @@ describe("a selection in the address", () => {
     expect(selectionOf("", rows)).toBe(NOTHING);
   });
 
-  test("of all rows is one word, and means the rows that are there", () => {
-    expect(selectionText({ uids: new Set(rows.map((row) => row.uid)), anchor: null }, rows)).toBe("all");
+  test("of all rows is one word when they are many, and means the rows that are there", () => {
+    const many = Array.from({ length: MOST_IN_ADDRESS + 1 }, (_, index) => ({ uid: `uid-${index}` }));
+    expect(selectionText({ uids: new Set(many.map((row) => row.uid)), anchor: null }, many)).toBe("all");
     expect(uids(selectionOf("all", rows))).toEqual(["a", "b", "c", "d", "e"]);
+    expect(selectionText({ uids: new Set(rows.map((row) => row.uid)), anchor: null }, rows)).toBe(
+      "a,b,c,d,e",
+    );
   });
 
   test("that is too long is left out, never cut", () => {

@@ -26,14 +26,14 @@ export function toggled(
 
 /** More do not fit into an address that mail programs and chats leave whole. */
 export const MOST_IN_ADDRESS = 50;
-/** What stands there when every row that the filter shows is chosen. */
+/** What stands there when more are chosen, and that is every row that the filter shows. */
 export const ALL = "all";
 
 /** What the address says of a selection; "" for none, and for one that is too long to stand there. */
 export function selectionText(selection: Selection, rows: readonly { uid: string }[]): string {
   const { uids } = selection;
-  if (uids.size > 1 && uids.size === rows.length && rows.every((row) => uids.has(row.uid))) return ALL;
-  return uids.size > MOST_IN_ADDRESS ? "" : [...uids].join(",");
+  if (uids.size <= MOST_IN_ADDRESS) return [...uids].join(",");
+  return uids.size === rows.length && rows.every((row) => uids.has(row.uid)) ? ALL : "";
 }
 
 /** The selection that an address names; what is not there (any more) is left out when the rows are known. */

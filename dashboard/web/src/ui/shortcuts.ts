@@ -7,6 +7,8 @@ export type Keys = Record<string, (() => void) | undefined>;
 /** Whether keys belong to a field just now, or to a dialog that lies over the page. */
 export function isTaken(event: Pick<KeyboardEvent, "target" | "ctrlKey" | "metaKey" | "altKey">): boolean {
   if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  // A dialog has the keys from the moment it is there, even before it has taken the focus.
+  if (document.querySelector("[role=dialog]") !== null) return true;
   const target = event.target;
   if (!(target instanceof HTMLElement)) return false;
   return (

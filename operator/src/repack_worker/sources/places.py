@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
 from repack_worker.archive import sha256_of
+from repack_worker.authorization import authorization
 from repack_worker.fetch import Download, Fetcher
-from repack_worker.ingest import authorization
 from repack_worker.report import Journal
 from repack_worker.sources.base import LIMIT_HINT, Fetched, safe_name
 from repack_worker.threads import in_thread
