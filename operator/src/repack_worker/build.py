@@ -63,7 +63,7 @@ class Workshop:
 
     interpreter: Interpreter
     isolation: Isolation
-    indexes: Sequence[str]
+    indexes: Sequence[str | None]
     settings: Settings
     access: IndexAccess
     guard: NetworkGuard

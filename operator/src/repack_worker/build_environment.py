@@ -44,7 +44,7 @@ class EnvironmentMaker:
     """Makes environments for one build."""
 
     interpreter: Interpreter
-    indexes: Sequence[str]
+    indexes: Sequence[str | None]
     settings: Settings
     access: IndexAccess
     guard: NetworkGuard

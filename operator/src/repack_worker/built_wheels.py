@@ -98,9 +98,10 @@ def _read(kept: bytes) -> tuple[str, str]:
     return sha256, filename
 
 
-def local_key(source: SourceDist, *, python: str, machine: str, indexes: Sequence[str]) -> str:
+def local_key(source: SourceDist, *, python: str, machine: str, indexes: Sequence[str | None]) -> str:
     """Return the name of a build here: the source, the Python, the CPU, and where its requirements come from."""
-    return _key([source.sha256 or f"{source.url}@{source.commit}", source.subdirectory, python, machine, *indexes])
+    where = source.sha256 or f"{source.url}@{source.commit}"
+    return _key([where, source.subdirectory, python, machine, *(index or "" for index in indexes)])
 
 
 def shared_key(content: str, *, subdirectory: str, backend: str, requires: str, python: str, machine: str) -> str:

@@ -57,7 +57,7 @@ def report_of(work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[
         },
         "signature": _signature(work),
         "plannedFrom": target.plans[0].origin if target.plans else None,
-        "indexes": [without_secrets(index) for index in work.indexes],
+        "indexes": [without_secrets(index) for index in work.indexes if index],
         "tools": {
             "dify-repack": importlib.metadata.version("dify-repack"),
             "uv": our_uv_version(),

@@ -41,7 +41,10 @@ async def download(work: Work) -> None:
 
     index_folder = work.folder / "index"
     index_folder.mkdir(exist_ok=True)
-    origin = IndexOrigin(index=work.mirror, fetcher=work.fetcher, access=work.access, folder=index_folder)
+    origin = IndexOrigin(
+        index=work.mirror, extra=[url for url in work.indexes[1:] if url], fetcher=work.fetcher,
+        access=work.access, folder=index_folder,
+    )  # fmt: skip
     there = await cache_of(work).collect(
         sorted(files, key=lambda file: (-(file.size_bytes or 0), file.filename)),
         origin=origin, on_bytes=journal.moved, on_file=arrived,

@@ -86,7 +86,7 @@ def _source(fields: Mapping[str, Any]) -> SourceDist:
     return SourceDist(**{**fields, "offered": tuple(map(str, fields.get("offered", ())))})
 
 
-def plan_key(wanted: Wanted, platform: Platform, *, indexes: Sequence[str], exclude_newer: str | None) -> str:
+def plan_key(wanted: Wanted, platform: Platform, *, indexes: Sequence[str | None], exclude_newer: str | None) -> str:
     """Return the name of a plan: everything that decides about it."""
     parts = [
         _FORMAT, our_uv_version(), platform.uv_name, platform.python, list(indexes), exclude_newer,

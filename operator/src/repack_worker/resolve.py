@@ -55,8 +55,8 @@ class _Source:
 class Resolver:
     """Asks uv, and the index itself for what uv does not tell."""
 
-    indexes: Sequence[str]
-    """Addresses of package indexes, the first one the main one; uv's own default when empty."""
+    indexes: Sequence[str | None]
+    """Addresses of package indexes, the first one the main one; uv's own where that is None or there are none."""
     settings: Settings
     fetcher: Fetcher
     access: IndexAccess
@@ -140,7 +140,8 @@ class Resolver:
 
     async def _sources(self, name: str) -> dict[tuple[str, str], _Source]:
         """Return the source archives of a distribution, from the first index that has any."""
-        for index in self.indexes or await default_index():
+        main, *extra = self.indexes or [None]
+        for index in [*filter(None, extra), *([main] if main else await default_index())]:  # in uv's own order
             files = await files_of(name, index=index, fetcher=self.fetcher, access=self.access, folder=self.folder)
             found = {
                 (name, file.version): _Source(file)
@@ -188,10 +189,10 @@ async def uv_environment(settings: Settings, *, home: Path, guard: NetworkGuard 
     }
 
 
-def index_options(indexes: Sequence[str]) -> list[str]:
-    """Return uv's options for package indexes, the first one the main one."""
+def index_options(indexes: Sequence[str | None]) -> list[str]:
+    """Return uv's options for package indexes, the first one the main one; where that is None, uv's own stays it."""
     kinds = ["--default-index", *["--index"] * len(indexes)]
-    return [word for option, url in zip(kinds, indexes, strict=False) for word in (option, url)]
+    return [word for option, url in zip(kinds, indexes, strict=False) if url for word in (option, url)]
 
 
 def _refused(lowered: str, said: str, *, origin: str) -> RepackError | None:

@@ -20,7 +20,7 @@ async def fetch(work: Work) -> None:
     """Get the plugin, unpack it safely, read its manifest."""
     settings, incoming = work.settings, work.folder / "incoming"
     incoming.mkdir()
-    for url in work.indexes:  # uv asks them itself, so they are looked at before
+    for url in filter(None, work.indexes):  # uv asks them itself, so they are looked at before
         await work.fetcher.check_address(url)
     if settings.signing_key_file:
         await in_thread(Signer(settings.signing_key_file).check)

@@ -25,7 +25,7 @@ class UvVersions:
     """Finds or fetches a uv of a given version."""
 
     settings: Settings
-    indexes: Sequence[str] = ()
+    indexes: Sequence[str | None] = ()
     access: IndexAccess | None = None
     guard: NetworkGuard | None = None
     _flights: dict[str, asyncio.Lock] = field(default_factory=dict)

@@ -47,14 +47,18 @@ class Origin(Protocol):
 
 
 class IndexOrigin:
-    """The addresses of the plan, or the same files on a configured index."""
+    """The addresses of the plan, or the same files on a configured index; what an extra index has stays there."""
 
-    def __init__(self, *, index: str | None, fetcher: Fetcher, access: IndexAccess, folder: Path) -> None:
-        self._index, self._fetcher, self._access, self._folder = index, fetcher, access, folder
+    def __init__(
+        self, *, index: str | None, fetcher: Fetcher, access: IndexAccess, folder: Path, extra: Sequence[str] = ()
+    ) -> None:
+        self._index, self._extra = index, tuple(extra)
+        self._fetcher, self._access, self._folder = fetcher, access, folder
 
     async def fetch(self, file: File, into: Path, *, on_bytes: Callable[[int], None]) -> None:
         """Ask the index for the file by its path; one that keeps its files elsewhere, by the page of the project."""
-        url = moved(file.url, self._index) if self._index else file.url
+        is_extra = any(_host(file.url) == _host(index) for index in self._extra)
+        url = moved(file.url, self._index) if self._index and not is_extra else file.url
         try:
             await self._download(url, file, into, on_bytes)
         except RepackError as error:
@@ -62,7 +66,7 @@ class IndexOrigin:
                 raise RepackError(Reason.CHECKSUM_MISMATCH, error.message) from error
             if error.reason is not _MISSING:
                 raise
-            found = await self._elsewhere(file) if self._index else None
+            found = await self._elsewhere(file)
             if not found:
                 raise RepackError(Reason.INDEX_UNREACHABLE, error.message) from error
             await self._download(found, file, into, on_bytes)
@@ -85,10 +89,14 @@ class IndexOrigin:
     async def _elsewhere(self, file: File) -> str | None:
         from repack_worker.simple_index import files_of  # noqa: PLC0415 - seldom needed
 
-        pages = await files_of(
-            file.name, index=self._index or "", fetcher=self._fetcher, access=self._access, folder=self._folder
-        )
-        return next((page.url for page in pages if page.filename == file.filename), None)
+        for index in (self._index, *self._extra):
+            if index:
+                pages = await files_of(
+                    file.name, index=index, fetcher=self._fetcher, access=self._access, folder=self._folder
+                )
+                if found := next((page.url for page in pages if page.filename == file.filename), None):
+                    return found
+        return None
 
 
 class WheelCache:
@@ -195,6 +203,10 @@ def sweep(folder: Path, *, max_bytes: int, max_age_seconds: float, now: float | 
         kept -= size
         freed += size
     return freed
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
 def moved(url: str, index: str) -> str:

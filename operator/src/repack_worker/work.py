@@ -132,11 +132,11 @@ class Work:
         return IndexAccess(self.settings, self.folder)
 
     @property
-    def indexes(self) -> list[str]:
-        """Package indexes to ask, the main one first; empty for uv's own default."""
+    def indexes(self) -> list[str | None]:
+        """Package indexes to ask, the main one first, None where it is uv's own; empty where there is only that one."""
         index = self.spec.package_index or PackageIndex()
         main = index.url or self.settings.index_url
-        return [*([main] if main else []), *(index.extra_urls or [])]
+        return [main, *(index.extra_urls or [])] if main or index.extra_urls else []
 
     @property
     def mirror(self) -> str | None:

@@ -5,15 +5,17 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv
 from packaging.requirements import Requirement
 
+from fakes.index import FakeIndex, a_wheel
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
 from repack_contract.source import Source, SourceType, UrlSource
-from repack_contract.task import Arch, Spec, Target
+from repack_contract.task import Arch, PackageIndex, Spec, Target
 from repack_local.plugin_folder import pack_folder
 from repack_worker.archive import Limits
 from repack_worker.attempt import Attempt
@@ -60,10 +62,11 @@ def plugin(python: Interpreter, settings: Settings, tmp_path_factory: pytest.Tem
         raise
 
 
-async def packed(package: Path, out: Path, settings: Settings) -> Path:
+async def packed(package: Path, out: Path, settings: Settings, **more: Any) -> Path:
     spec = Spec(
         source=Source(type=SourceType.URL, url=UrlSource(url="http://files.test/x.difypkg")),
         targets=[Target(arch=Arch.AMD64)],
+        **more,
     )
     folder = out / "attempt"
     folder.mkdir(parents=True)
@@ -120,6 +123,23 @@ async def test_a_plugin_without_a_lock_is_resolved_from_the_public_index(plugin,
         unlocked.writestr("requirements.txt", "dify_plugin>=0.5,<1\n")
     package = await packed(tmp_path / "nolock.difypkg", tmp_path / "out", settings)
     assert package.stat().st_size > 5_000_000
+
+
+async def test_an_index_of_ones_own_beside_the_public_one(plugin, python, tmp_path, settings):
+    with zipfile.ZipFile(plugin) as archive, zipfile.ZipFile(tmp_path / "both.difypkg", "w") as both:
+        for name in archive.namelist():
+            if name not in {"uv.lock", "pyproject.toml"}:
+                both.writestr(name, archive.read(name))
+        both.writestr("requirements.txt", "six==1.17.0\nnobody-else-has-it\n")
+    with FakeIndex() as own:
+        own.add(a_wheel("nobody-else-has-it"))
+        package = await packed(
+            tmp_path / "both.difypkg", tmp_path / "out",
+            settings.model_copy(update={"allow_private_addresses": True}),
+            package_index=PackageIndex(extra_urls=[own.url]),
+        )  # fmt: skip
+    with zipfile.ZipFile(package) as archive:
+        assert sum(name.endswith(".whl") for name in archive.namelist()) == 2
 
 
 async def test_sources_of_the_public_index_are_built_without_a_lock(plugin, python, tmp_path, settings):

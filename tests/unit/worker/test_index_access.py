@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from fakes.index import Fault, a_wheel
+from fakes.index import FakeIndex, Fault, a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.task import PackageIndex
 from repack_worker.index_access import IndexAccess
+from repack_worker.resolve import index_options
 
 PASSWORD = "hush-hush"
 BASIC = f"Basic {base64.b64encode(f'me:{PASSWORD}'.encode()).decode()}"
@@ -112,3 +113,21 @@ async def test_an_index_that_speaks_html_gives_sources_too(tmp_path, index, pack
     index.add(an_sdist("tiny-sdk", requires=("leaf",)), a_wheel("leaf"))
     result = await pack(a_package(tmp_path / "tiny.difypkg"))
     assert result.ok, result.message
+
+
+async def test_an_extra_index_is_asked_beside_the_main_one(tmp_path, index, pack):
+    index.add(a_wheel("tiny-sdk", requires=("leaf",)))
+    with FakeIndex() as extra:
+        extra.add(a_wheel("leaf"))
+        result = await pack(
+            a_package(tmp_path / "tiny.difypkg"), package_index=PackageIndex(url=index.url, extra_urls=[extra.url])
+        )
+    assert result.ok, result.message
+    assert result.artifacts[0].wheels == 2
+
+
+def test_an_extra_index_alone_does_not_take_the_place_of_the_main_one():
+    assert index_options([None, "http://extra.test/simple"]) == ["--index", "http://extra.test/simple"]
+    assert index_options(["http://main.test", "http://extra.test"]) == [
+        "--default-index", "http://main.test", "--index", "http://extra.test"
+    ]  # fmt: skip
