@@ -10,7 +10,8 @@ import pytest
 from builders import a_task_object
 from fakes.reviews import Known, ReviewingApi
 from fakes.task_api import FakeTaskApi
-from repack_dashboard.memory import MAX_ENTRY_BYTES, Kind, Memory
+from repack_dashboard.folder_blobs import FolderBlobs
+from repack_dashboard.memory_store import MAX_ENTRY_BYTES, Kind, Memory
 from running_dashboard import SENDER, Dashboard, a_dashboard
 
 AUDIENCE = ["dify-repack-ingest"]
@@ -95,7 +96,7 @@ async def test_a_dashboard_that_keeps_no_wheels_remembers_nothing(tmp_path: Path
 
 
 async def test_the_entries_used_least_lately_make_room_and_no_scope_takes_from_another(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, max_scope_bytes=250)
+    memory = Memory(FolderBlobs(tmp_path), max_scope_bytes=250)
 
     async def put(scope: str, key: str) -> None:
         async def chunks() -> AsyncIterator[bytes]:
@@ -106,10 +107,10 @@ async def test_the_entries_used_least_lately_make_room_and_no_scope_takes_from_a
     await put("ns-red", "of-red")
     for key in ("1", "2"):
         await put("ns-blue", key)
-    assert memory.find("ns-blue", Kind.PLANS, "1"), "which makes it the one used last"
+    assert await memory.find("ns-blue", Kind.PLANS, "1"), "which makes it the one used last"
     await put("ns-blue", "3")
-    assert [bool(memory.find("ns-blue", Kind.PLANS, key)) for key in "123"] == [True, False, True]
-    assert memory.find("ns-red", Kind.PLANS, "of-red")
+    assert [bool(await memory.find("ns-blue", Kind.PLANS, key)) for key in "123"] == [True, False, True]
+    assert await memory.find("ns-red", Kind.PLANS, "of-red")
     os.utime(tmp_path / "memory" / "ns-red" / "plans" / "of-red", (1, 1))
     await put("ns-blue", "4")
-    assert not memory.find("ns-red", Kind.PLANS, "of-red"), "nobody used it for long"
+    assert not await memory.find("ns-red", Kind.PLANS, "of-red"), "nobody used it for long"

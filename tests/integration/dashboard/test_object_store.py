@@ -237,6 +237,20 @@ async def test_two_dashboards_without_a_common_volume_serve_each_others_files_an
         assert await lines(one) == list(range(1, 9))
 
 
+async def test_what_a_worker_told_one_dashboard_the_other_remembers(
+    tmp_path: Path, api: FakeTaskApi, settings: dict[str, Any]
+) -> None:
+    async with (
+        a_dashboard(tmp_path / "one", api=api, **settings) as one,
+        a_dashboard(tmp_path / "other", api=api, **settings) as other,
+    ):
+        address = f"/api/v1/memory/plans/{'a' * 64}"
+        assert (await one.http.put(address, content=b"a plan", headers=SENDER)).status_code == 204
+        assert (await other.http.get(address, headers=SENDER)).content == b"a plan"
+        assert (await other.http.put(address, content=b"another", headers=SENDER)).status_code == 204
+        assert (await one.http.get(address, headers=SENDER)).content == b"another"
+
+
 async def test_a_ticket_of_one_dashboard_opens_its_file_on_the_other(
     tmp_path: Path, api: FakeTaskApi, settings: dict[str, Any]
 ) -> None:

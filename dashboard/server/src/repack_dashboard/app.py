@@ -50,6 +50,7 @@ from repack_dashboard.folder_blobs import FolderBlobs
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
 from repack_dashboard.marketplace import Marketplace
+from repack_dashboard.memory_store import Memory
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.object_blobs import ObjectBlobs
 from repack_dashboard.operator_health import OperatorWatch
@@ -106,6 +107,7 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         blobs=blobs,
         packages=Packages(blobs),
         wheels=WheelStore(blobs, max_bytes=settings.wheel_cache_bytes),
+        memory=Memory(blobs),
         tasks=cluster,
         relist=Relist(cluster, board=board, metrics=metrics, clock=time.monotonic),
         users=users,

@@ -149,6 +149,7 @@ async def _clean(services: Services) -> None:
         await blobs.sweep(layout.TASKS, live=tasks.__contains__, now=now, grace_seconds=grace)
         await blobs.sweep(layout.UPLOADS, live=uploads.__contains__, now=now, grace_seconds=grace)
         await services.wheels.sweep()
+        await services.memory.sweep()
 
 
 async def _look_after_the_store(services: Services) -> None:

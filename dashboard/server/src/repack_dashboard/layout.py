@@ -1,7 +1,8 @@
 """Where what is: the names below the folder, or below the bucket's prefix, in which a dashboard keeps everything.
 
-`uploads/<id>/package`, `tasks/<uid>/<attempt>/…` and `wheels/<first two>/<sha256>`. No name that a user chose becomes a
-path: ids are our own, uids are the cluster's, the rest is numbers and the fixed names of targets.
+`uploads/<id>/package`, `tasks/<uid>/<attempt>/…`, `wheels/<first two>/<sha256>`, `memory/<scope>/<kind>/<key>`. No name
+that a user chose becomes a path: ids are our own, uids and namespaces are the cluster's, the rest is numbers, hashes
+and the fixed names of targets.
 """
 
 import re
@@ -9,6 +10,7 @@ import re
 UPLOADS = "uploads"
 TASKS = "tasks"
 WHEELS = "wheels"
+MEMORY = "memory"
 LOG = "log.ndjson"
 COMPLETE = "complete"
 """Beside a log: the whole one is there."""
@@ -47,6 +49,11 @@ def upload(number: str) -> str:
 def wheel(sha256: str) -> str:
     """Return the key of a shared wheel."""
     return f"{WHEELS}/{sha256[:2]}/{sha256}"
+
+
+def remembered(scope: str, kind: str, key: str) -> str:
+    """Return the key of what workers remember for each other."""
+    return f"{MEMORY}/{scope}/{kind}/{key}"
 
 
 def facts(key: str) -> str:

@@ -14,6 +14,7 @@ from repack_dashboard.eventlog import EventLog, LogUnavailableError
 from repack_dashboard.hub import Hub
 from repack_dashboard.live import Seats
 from repack_dashboard.marketplace import Marketplace
+from repack_dashboard.memory_store import Memory
 from repack_dashboard.metrics import Metrics
 from repack_dashboard.operator_health import OperatorWatch
 from repack_dashboard.packages import Packages
@@ -45,6 +46,7 @@ class Services:
     blobs: Blobs
     packages: Packages
     wheels: WheelStore
+    memory: Memory
     tasks: ClusterTasks
     relist: Relist
     users: Users
