@@ -133,8 +133,13 @@ def _replace(file: Path, key: bytes) -> None:
 
 
 def digest_of(target: str) -> str:
-    """Return what stands for a file in a ticket and in its cookie's name."""
-    return hashlib.sha256(target.encode()).hexdigest()[:16]
+    """Return what stands for a file in a ticket."""
+    return hashlib.sha256(target.encode()).hexdigest()
+
+
+def cookie_of(target: str) -> str:
+    """Return the name of the cookie that carries the ticket of a file."""
+    return f"{_COOKIE}{digest_of(target)[:16]}"
 
 
 def is_file(target: str) -> bool:
@@ -162,7 +167,7 @@ def routes() -> APIRouter:
             if issued is None:
                 raise ProblemError(413, "You are in too many groups for a ticket.", hint="Send the token in a header.")
             answer.set_cookie(
-                _COOKIE + digest_of(target),
+                cookie_of(target),
                 issued[0],
                 max_age=issued[1],
                 path=target.partition("?")[0],
@@ -179,7 +184,7 @@ async def download_access_of(request: Request) -> Access:
     """Return what the sender of a request for a file may see: by their token, or by a ticket for it."""
     if bearer_of(request.headers) is None:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        ticket = request.cookies.get(_COOKIE + digest_of(target))
+        ticket = request.cookies.get(cookie_of(target))
         if ticket:
             tickets: Tickets = request.app.state.tickets
             try:
