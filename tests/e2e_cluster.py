@@ -185,8 +185,11 @@ def install(cluster: Cluster, values: Object | None = None, *, wait: bool = True
 
 
 def uninstall(cluster: Cluster) -> str:
-    """Uninstall the release."""
-    return cluster.helm("uninstall", RELEASE, "-n", HOME, "--wait", "--timeout", "90s", "--ignore-not-found")
+    """Uninstall the release, and wait for its Pods: one that still ends would ask with rights that are gone."""
+    said = cluster.helm("uninstall", RELEASE, "-n", HOME, "--wait", "--timeout", "90s", "--ignore-not-found")
+    its_pods = ("pod", "-l", f"app.kubernetes.io/instance={RELEASE}")
+    cluster.kubectl("-n", HOME, "wait", "--for=delete", *its_pods, "--timeout=90s")
+    return said
 
 
 def _merged(one: Object, other: Object) -> Object:
