@@ -56,7 +56,7 @@ class EnvironmentMaker:
         folder = self.base / name
         uv_bin, python = uv.find_uv_bin(), self.interpreter.executable
         home = await uv_environment(self.settings, home=self.base, guard=self.guard)
-        await self._run([uv_bin, "venv", "--no-config", "--quiet", "--python", python, folder], home)
+        await self._run([uv_bin, "venv", "--no-config", "--no-project", "--quiet", "--python", python, folder], home)
         if not requires:
             return BuildEnvironment(folder, "")
         wanted, pinned = self.base / f"{name}.in", self.base / f"{name}.txt"

@@ -4,6 +4,7 @@ from repack_contract.phases import Stage
 from repack_contract.task import Plan as PlanStatus
 from repack_contract.task import PlanTarget
 from repack_worker.archive import Limits, unpack
+from repack_worker.folders import end_search_of_uv
 from repack_worker.making import download, needs_building, write
 from repack_worker.pipeline import Step
 from repack_worker.planning import plan_targets, unpacked_size
@@ -20,6 +21,7 @@ async def fetch(work: Work) -> None:
     """Get the plugin, unpack it safely, read its manifest."""
     settings, incoming = work.settings, work.folder / "incoming"
     incoming.mkdir()
+    await in_thread(end_search_of_uv, work.folder)
     for url in filter(None, work.indexes):  # uv asks them itself, so they are looked at before
         await work.fetcher.check_address(url)
     if settings.signing_key_file:

@@ -24,7 +24,7 @@ from repack_contract.reasons import Reason
 from repack_contract.task import Arch, Verification, VerificationMethod
 from repack_worker.archive import Limits, unpack
 from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
-from repack_worker.folders import remove_tree
+from repack_worker.folders import end_search_of_uv, remove_tree
 from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
 from repack_worker.our_uv import our_uv_version
@@ -225,6 +225,7 @@ class _Work:
         """Copy the package to where a daemon unpacks it: `<base>/<author>/<name>-<version>@<checksum>`."""
         plugin = self._plugin
         base = Path(tempfile.mkdtemp(prefix="daemon-", dir=self._base))
+        await in_thread(end_search_of_uv, base)
         home = base / plugin.author / f"{plugin.name}-{plugin.version}@{plugin.checksum}"
         await in_thread(_copy_tree, plugin.folder, home)
         return replace(plugin, folder=home)

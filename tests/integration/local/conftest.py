@@ -28,5 +28,7 @@ def plugin_url(index: FakeIndex, tmp_path: Path) -> str:
 
 @pytest.fixture
 def mode(tmp_path: Path, index: FakeIndex) -> Iterator[RunningMode]:
+    """The embedded mode, its home inside somebody's Python project, as that of `make demo` is inside our clone."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "around"\nversion = "1"\nrequires-python = ">=3.9"\n')
     with running_mode(tmp_path / "home", REPACK_INDEX_URL=index.url) as mode:
         yield mode

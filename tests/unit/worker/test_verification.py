@@ -12,7 +12,7 @@ from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import VerificationMethod
+from repack_contract.task import Mode, VerificationMethod
 from repack_worker.archive import Limits, Member, pack, sha256_of
 from repack_worker.confinement import is_possible
 from repack_worker.interpreters import Interpreter
@@ -182,3 +182,27 @@ async def test_a_verification_that_takes_too_long_says_which_setting_to_change(t
     assert result.reason == Reason.VERIFICATION_FAILED
     assert "took too long" in (result.message or "")
     assert "REPACK_VERIFY_TIMEOUT_SECONDS" in (result.hint or "")
+
+
+FOREIGN = """\
+[project]
+name = "somebody-elses"
+version = "1"
+requires-python = "<3.0"
+
+[tool.uv]
+required-version = "<0.0.1"
+
+[tool.uv.workspace]
+members = ["**"]
+"""
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_project_in_whose_folder_we_work_has_no_say(tmp_path, index, pack, mode):
+    """uv looks for settings and for a project in every folder above; below Dify's daemon's there are none."""
+    (tmp_path / "pyproject.toml").write_text(FOREIGN)
+    index.add(wheel := a_wheel("tiny-sdk"))
+    files = plugin_files(requirements=None, pyproject__toml=PYPROJECT, uv__lock=a_lock(index, wheel))
+    result = await pack(a_package(tmp_path / "tiny.difypkg", files), mode=mode)
+    assert result.ok, result.message
