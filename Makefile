@@ -94,8 +94,8 @@ E2E_TAG ?= e2e
 
 .PHONY: e2e-images
 e2e-images: ## Build the images under test and give them to the cluster
-	@$(if $(IMAGE_BUILD),for part in operator worker dashboard redis; do \
-	  what=". --target $$part"; test $$part != redis || what="tests/images -f tests/images/redis.Dockerfile"; \
+	@$(if $(IMAGE_BUILD),for part in operator worker dashboard redis s3; do \
+	  what=". --target $$part"; test ! -f tests/images/$$part.Dockerfile || what="tests -f tests/images/$$part.Dockerfile"; \
 	  $(IMAGE_BUILD) dify-repack/$$part:$(E2E_TAG) $$what > /tmp/dify-repack-$$part-image.log 2>&1 \
 	    || { cat /tmp/dify-repack-$$part-image.log >&2; exit 1; }; \
 	done,echo "IMAGE_BUILD is empty: the images dify-repack/*:$(E2E_TAG) must be in the cluster already")

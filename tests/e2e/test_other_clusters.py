@@ -16,11 +16,13 @@ PORTS = {"operator": 8081, "dashboard": 8080}
 NAME = "repackagetasks.dify-repack.io"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bare(cluster: Cluster) -> Iterator[Cluster]:
     """An installation without the CRD, which somebody forgot."""
     cluster.kubectl("delete", "crd", NAME, "--ignore-not-found", "--timeout=60s")
     install(cluster, {"crds": {"enabled": False}}, wait=False)
+    until(lambda: len(running := pods(cluster)) == 2 and all(p["status"]["phase"] == "Running" for p in running),
+          what="both programs to run", seconds=60)  # fmt: skip
     yield cluster
     uninstall(cluster)
     cluster.kubectl("delete", "crd", NAME, "--ignore-not-found", "--timeout=60s")
@@ -49,8 +51,6 @@ def without_rules(schema: Any) -> Any:
 
 def test_without_our_kind_both_programs_wait_and_say_what_to_apply(bare: Cluster):
     sentence = "apply crds/repackagetasks.yaml"
-    until(lambda: len(running := pods(bare)) == 2 and all(p["status"]["phase"] == "Running" for p in running),
-          what="both programs to run", seconds=60)  # fmt: skip
     until(lambda: sentence in ask(bare, "operator", "/readyz")[1], what="the operator to say so", seconds=40)
     assert sentence in bare.kubectl("-n", HOME, "logs", f"deploy/{RELEASE}-operator")
     until(lambda: sentence in ask(bare, "dashboard", "/readyz")[1], what="the dashboard to say so", seconds=40)

@@ -43,14 +43,17 @@ class S3Server:
     def make_bucket(self) -> str:
         """Make a bucket of its own for a test and return its name."""
         name = f"test-{secrets.token_hex(8)}"
-        store = S3Store(name, endpoint=f"http://127.0.0.1:{self.port}", client_options={"allow_http": True})
-        target = obstore.sign(store, "PUT", "", timedelta(seconds=60)).partition(f":{self.port}")[2]
+        target = obstore.sign(self.store(name), "PUT", "", timedelta(seconds=60)).partition(f":{self.port}")[2]
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         connection.request("PUT", target)
         assert connection.getresponse().status == 200
         connection.close()
         self.buckets.append(name)
         return name
+
+    def store(self, bucket: str) -> S3Store:
+        """Return a client of a bucket; its credentials are those of the environment."""
+        return S3Store(bucket, endpoint=f"http://127.0.0.1:{self.port}", client_options={"allow_http": True})
 
     def location(self, bucket: str, *, port: int | None = None, **parts: Any) -> Location:
         """Return a place in a bucket, reached by another port where one is given."""
