@@ -5,10 +5,15 @@
 """
 
 import argparse
+import ast
+import inspect
+import itertools
 import sys
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+import msgspec
 from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
@@ -21,11 +26,12 @@ from repack_dashboard.settings import Settings as DashboardSettings
 from repack_local.arguments import parser
 from repack_local.settings import Settings as LocalSettings
 from repack_operator.settings import Settings as OperatorSettings
+from repack_worker.settings import PREFIX
 from repack_worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-SETTINGS: dict[str, type[BaseSettings]] = {
+SETTINGS: dict[str, type[BaseSettings | msgspec.Struct]] = {
     "Worker and command line": WorkerSettings,
     "Operator": OperatorSettings,
     "Dashboard": DashboardSettings,
@@ -54,16 +60,40 @@ def settings_tables() -> str:
     return "\n\n".join(f"**{title}**\n\n{_settings_table(model)}" for title, model in SETTINGS.items())
 
 
-def _settings_table(model: type[BaseSettings]) -> str:
+def _settings_table(model: type[BaseSettings | msgspec.Struct]) -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable, default, description in _of_pydantic(model) if issubclass(model, BaseSettings) else _of_values(model):
+        meaning = " ".join(description.split()).replace("|", "\\|")
+        rows.append(f"| `{variable}` | {default} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _of_pydantic(model: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
+    """Yield the variable, the default and the meaning of each setting."""
     for name, field in model.model_fields.items():
         alias = field.validation_alias
         prefixed = f"{model.model_config.get('env_prefix', '')}{name}".upper()
         variable = alias if isinstance(alias, str) else prefixed
         default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| `{variable}` | {default} | {meaning} |")
-    return "\n".join(rows)
+        yield variable, default, field.description or ""
+
+
+def _of_values(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
+    """Yield the same of the worker's settings, which are no model of pydantic."""
+    described, defaults = docstrings_of(kind), kind()
+    for name in kind.__struct_fields__:
+        yield f"{PREFIX}{name}".upper(), _default(getattr(defaults, name)), described.get(name, "")
+
+
+def docstrings_of(kind: type) -> dict[str, str]:
+    """Return the string that stands below each field of a class, from its source."""
+    (body,) = [node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef)]
+    return {
+        field.target.id: str(text.value.value)
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
 
 
 def _default(value: object) -> str:

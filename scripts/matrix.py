@@ -18,9 +18,13 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fakes.index import FakeIndex  # noqa: E402 - lies in the tests
-from repack_contract.choices import VerifyDepth  # noqa: E402
-from repack_contract.source import Source, SourceType, UrlSource  # noqa: E402
-from repack_contract.task import Arch, Mode, PackageIndex, Spec, Target  # noqa: E402
+from repack_contract.choices import (  # noqa: E402
+    Arch,
+    Mode,
+    SourceType,
+    VerifyDepth,
+)
+from repack_contract.values import PackageIndex, Source, Spec, Target, UrlSource  # noqa: E402  # noqa: E402
 from repack_worker.archive import Limits  # noqa: E402
 from repack_worker.attempt import Attempt  # noqa: E402
 from repack_worker.daemons import DAEMONS, Daemon  # noqa: E402
@@ -28,7 +32,7 @@ from repack_worker.interpreters import find_interpreter  # noqa: E402
 from repack_worker.isolation import choose_isolation  # noqa: E402
 from repack_worker.platforms import native_cpu  # noqa: E402
 from repack_worker.report import Journal  # noqa: E402
-from repack_worker.settings import Settings  # noqa: E402
+from repack_worker.settings import Settings, load_settings  # noqa: E402
 from repack_worker.sources import FileSource  # noqa: E402
 from repack_worker.store import FolderStore  # noqa: E402
 from repack_worker.uv_versions import UvVersions  # noqa: E402
@@ -56,7 +60,9 @@ are emulated by their exact command lines and environment; their images were not
 
 async def run(folder: Path) -> tuple[Outcomes, str, str]:
     """Return what became of every plugin at every daemon, the isolation and the Python."""
-    settings = Settings(work_dir=folder, cache_dir=ROOT / ".local" / "matrix-cache", allow_private_addresses=True)
+    settings = load_settings().but(
+        work_dir=folder, cache_dir=ROOT / ".local" / "matrix-cache", allow_private_addresses=True
+    )
     python, isolation = await asyncio.gather(find_interpreter("3.12", settings=settings), choose_isolation())
     bench = Bench(
         python, isolation, timeout_seconds=300, say=lambda _line: None, depth=VerifyDepth.FULL,
@@ -87,7 +93,7 @@ async def packed(plugin: Path, mode: Mode, index: FakeIndex, settings: Settings,
         source=Source(type=SourceType.URL, url=UrlSource(url="http://localhost/file")),
         targets=[Target(arch=native_cpu() or Arch.AMD64)], mode=mode, package_index=PackageIndex(url=index.url),
     )  # fmt: skip
-    own = settings.model_copy(update={"cache_dir": folder / "cache"})  # the addresses of the index change every time
+    own = settings.but(cache_dir=folder / "cache")  # the addresses of the index change every time
     journal, store = Journal(attempt=1, reporters=[]), FolderStore(folder)
     result = await Attempt(spec, own, FileSource(plugin), store, journal, folder / "attempt").run()
     if not result.ok:

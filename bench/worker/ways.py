@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from wheelhouse import Wheel
 
+from repack_contract.choices import Arch, SourceType
 from repack_contract.phases import Stage
-from repack_contract.source import Source, SourceType, UrlSource
-from repack_contract.task import Arch, PackageIndex, Spec, Target
+from repack_contract.values import PackageIndex, Source, Spec, Target, UrlSource
 from repack_worker.fetch import Fetcher
 from repack_worker.guard import NetworkGuard
 from repack_worker.pipeline import run_steps
@@ -30,7 +30,7 @@ from repack_worker.stages import STEPS
 from repack_worker.store import FolderStore
 from repack_worker.work import Work
 
-CONNECTIONS = Settings.model_fields["connections"].default
+CONNECTIONS = Settings().connections
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 35, 34, 31, 28, 27, 24, 17, 12, 5)]
 _PLATFORMS += [f"manylinux{year}_x86_64" for year in ("2014", "2010", "1")]
 """The platform flags that work; the documented `manylinux2014` alone fails for every current plugin."""

@@ -1,6 +1,18 @@
 """Words that a user chooses from. Apart from the models, so that `--help` need not import pydantic."""
 
 from enum import StrEnum
+from typing import Literal
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class SourceType(StrEnum):
+    """Where a plugin comes from."""
+
+    MARKETPLACE = "Marketplace"
+    GITHUB = "GitHub"
+    URL = "URL"
+    UPLOAD = "Upload"
 
 
 class Arch(StrEnum):

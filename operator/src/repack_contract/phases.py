@@ -84,3 +84,13 @@ class Stage(StrEnum):
     PACK = "Pack"
     VERIFY = "Verify"
     PUBLISH = "Publish"
+
+
+class StageState(StrEnum):
+    """Where one stage stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    DONE = "Done"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"

@@ -1,26 +1,15 @@
 """What a worker tells while it runs (to the dashboard alone) and when it ends (to the operator, through its Pod)."""
 
-from enum import StrEnum
-from typing import Literal
-
 from pydantic import AwareDatetime, Field
 
+from repack_contract.choices import LogLevel
 from repack_contract.phases import Stage
+from repack_contract.phases import StageState as StageState  # noqa: PLC0414 - re-exported
 from repack_contract.task import Artifact, Plan, PluginInfo
 from repack_contract.wire import Model
 
 MAX_TERMINATION_BYTES = 4096
 """What the kubelet keeps of a termination message."""
-
-
-class StageState(StrEnum):
-    """Where one stage stands."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    DONE = "Done"
-    FAILED = "Failed"
-    SKIPPED = "Skipped"
 
 
 class StageProgress(Model):
@@ -51,9 +40,6 @@ class Progress(Model):
     plugin: PluginInfo | None = None
     """Known once the manifest was read."""
     updated_at: AwareDatetime
-
-
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class LogLine(Model):

@@ -1,21 +1,11 @@
 """Where a plugin comes from: `spec.source` of a RepackageTask."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from repack_contract.choices import SourceType as SourceType  # noqa: PLC0414 - re-exported
 from repack_contract.wire import StrictModel, rules
-
-
-class SourceType(StrEnum):
-    """Where a plugin comes from."""
-
-    MARKETPLACE = "Marketplace"
-    GITHUB = "GitHub"
-    URL = "URL"
-    UPLOAD = "Upload"
-
 
 _HTTP_URL = r"^https?://[^\s]+$"
 _PLUGIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"

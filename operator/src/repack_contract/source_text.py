@@ -14,11 +14,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import ValidationError
+from msgspec import ValidationError
 
+from repack_contract.choices import SourceType
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.source import GitHubSource, MarketplaceSource, Source, SourceType, UrlSource
+from repack_contract.values import GitHubSource, MarketplaceSource, Source, UrlSource, checked
 
 MARKETPLACE_HOSTS = frozenset({"marketplace.dify.ai", "www.marketplace.dify.ai"})
 GITHUB_HOSTS = frozenset({"github.com", "www.github.com"})
@@ -116,7 +117,7 @@ def _from_github_page(path: list[str], address: SplitResult) -> Source:
 
 def _marketplace(author: str, name: str, version: str | None, *, said: str) -> Source:
     try:
-        plugin = MarketplaceSource(author=author, name=name, version=version)
+        plugin = checked(MarketplaceSource(author=author, name=name, version=version))
     except ValidationError as error:
         raise _wrong(said, error) from error
     return Source(type=SourceType.MARKETPLACE, marketplace=plugin)
@@ -124,7 +125,7 @@ def _marketplace(author: str, name: str, version: str | None, *, said: str) -> S
 
 def _github(repo: str, tag: str | None, asset: str | None, *, said: str) -> Source:
     try:
-        release = GitHubSource(repo=repo, tag=tag, asset=asset)
+        release = checked(GitHubSource(repo=repo, tag=tag, asset=asset))
     except ValidationError as error:
         raise _wrong(said, error) from error
     return Source(type=SourceType.GITHUB, github=release)
@@ -132,14 +133,14 @@ def _github(repo: str, tag: str | None, asset: str | None, *, said: str) -> Sour
 
 def _url(address: SplitResult) -> Source:
     try:
-        return Source(type=SourceType.URL, url=UrlSource(url=address.geturl()))
+        return Source(type=SourceType.URL, url=checked(UrlSource(url=address.geturl())))
     except ValidationError as error:
         raise _wrong(address.geturl(), error) from error
 
 
 def _wrong(said: str, error: ValidationError) -> RepackError:
-    first = error.errors()[0]
-    return _unclear(f"{said[:200]!r}: {first['loc'][0]}: {first['msg']}.")
+    fault, _, place = str(error).partition(" - at `$.")
+    return _unclear(f"{said[:200]!r}: the {place.rstrip('`')} cannot be that ({fault}).")
 
 
 def _unclear(message: str, *, hint: str | None = None) -> RepackError:

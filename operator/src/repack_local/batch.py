@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
-from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch
+from repack_contract.values import WorkResult
 from repack_local import results
 from repack_local.batch_display import BatchDisplay
 from repack_local.batch_list import Ledger, Line, key_of, read_list

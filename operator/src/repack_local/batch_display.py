@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from repack_contract.progress import LogLine, WorkResult
-from repack_contract.progress import Progress as WorkProgress
+from repack_contract.values import LogLine, WorkResult
+from repack_contract.values import Progress as WorkProgress
 from repack_local.showing import Loudness
 
 _WIDTH = 44

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from repack_contract.errors import RepackError
-from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
+from repack_contract.values import WorkResult
 from repack_local.wishes import Wish
 from repack_worker.archive import sha256_of
 from repack_worker.settings import Settings
@@ -58,7 +60,8 @@ def key_of(wish: Wish, source: PluginSource, settings: Settings) -> str:
     A file counts by its content. Reads it, so call it in a thread.
     """
     named = sha256_of(source.path) if isinstance(source, FileSource) and source.path.is_file() else repr(source)
-    spec = wish.spec.model_dump(mode="json", include={"targets", "python", "mode", "output", "package_index"})
+    decisive = ("targets", "python", "mode", "output", "packageIndex")
+    spec = {name: part for name, part in wish.spec.wire().items() if name in decisive}
     parts = [named, spec, settings.index_url, settings.verify]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -83,7 +86,7 @@ class Ledger:
         if entry is None:
             return None
         try:
-            result = WorkResult.model_validate(entry["result"])
+            result = msgspec.convert(entry["result"], WorkResult)
             there = [self._folder / str(artifact.name) for artifact in result.artifacts]
             same = all(sha256_of(path) == it.sha256 for path, it in zip(there, result.artifacts, strict=True))
         except (OSError, ValueError, KeyError):
@@ -92,7 +95,7 @@ class Ledger:
 
     def keep(self, key: str, source: str, result: WorkResult) -> None:
         """Note what was made."""
-        self._entries[key] = {"source": source, "result": result.model_dump(mode="json", exclude_none=True)}
+        self._entries[key] = {"source": source, "result": result.wire()}
         content: Mapping[str, Any] = {"version": 1, "made": self._entries}
         draft = self._file.with_name(f".{LEDGER}.part")
         draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

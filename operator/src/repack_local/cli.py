@@ -6,7 +6,6 @@ Each command imports what it needs and when it needs it: of a pack with warm cac
 import gc
 from collections.abc import Sequence
 
-from repack_contract import descriptions
 from repack_local.arguments import check_arguments, completion, parser
 
 
@@ -23,7 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return up()
     gc.disable()  # until all is imported: that stays, and to look through it again and again takes time
-    descriptions.leave_out()
     from repack_local.running import run  # noqa: PLC0415
 
     return run(arguments)

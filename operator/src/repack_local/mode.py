@@ -27,6 +27,7 @@ from repack_local.programs import Program, Supervisor
 from repack_local.runner import PodRunner, RunnerOptions
 from repack_local.settings import Settings, inherited_environment, worker_environment
 from repack_worker.settings import Settings as WorkerSettings
+from repack_worker.settings import load_settings
 
 log = structlog.get_logger()
 
@@ -76,7 +77,7 @@ class LocalMode:
     @property
     def worker_settings(self) -> WorkerSettings:
         """Settings for doing a worker's steps in this process, with the caches of this home."""
-        return WorkerSettings(work_dir=self.settings.home / "work", cache_dir=self.settings.home / "cache")
+        return load_settings().but(work_dir=self.settings.home / "work", cache_dir=self.settings.home / "cache")
 
     async def __aenter__(self) -> Self:
         try:

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from repack_contract.errors import RepackError
-from repack_contract.progress import WorkResult
 from repack_contract.reasons import REASONS, Reason
+from repack_contract.values import WorkResult
 from repack_local import results
 from repack_local.showing import loudness_of, reporter_for, show_failure
 from repack_local.wishes import Wish, check_output, settings_of, wish_of

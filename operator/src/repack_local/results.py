@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from repack_contract.progress import WorkResult
-from repack_contract.task import Verification
+from repack_contract.values import Verification, WorkResult
 from repack_worker.plan import Wheel
 from repack_worker.plugin import Plugin
 from repack_worker.work import Work
@@ -21,8 +20,7 @@ def print_json(value: object) -> None:
 
 def result_json(result: WorkResult) -> dict[str, Any]:
     """Return a result as `--json` prints it: the fields of `status`, and `ok`."""
-    fields: dict[str, Any] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return fields
+    return result.wire()
 
 
 def plan_json(result: WorkResult, work: Work | None, licences: Mapping[Wheel, str]) -> dict[str, Any]:

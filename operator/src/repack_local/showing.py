@@ -9,7 +9,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
-from repack_contract.progress import LogLine, Progress
+from repack_contract.values import LogLine, Progress
 
 
 class Loudness(Enum):

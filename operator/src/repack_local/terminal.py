@@ -18,9 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from repack_contract.phases import Stage
-from repack_contract.progress import LogLine, StageProgress, StageState
-from repack_contract.progress import Progress as WorkProgress
+from repack_contract.phases import Stage, StageState
+from repack_contract.values import LogLine, StageProgress
+from repack_contract.values import Progress as WorkProgress
 from repack_local.showing import Loudness, is_shown, text_of
 
 _MARKS = {

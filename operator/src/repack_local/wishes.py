@@ -2,27 +2,33 @@
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from msgspec import ValidationError
 
+from repack_contract.choices import SourceType
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.source import Source, SourceType
-from repack_contract.source import UrlSource as UrlSpec
 from repack_contract.source_text import MARKETPLACE_HOSTS, LocalFile, understand
-from repack_contract.task import Output, PackageIndex, Spec, Target
+from repack_contract.values import Output, PackageIndex, Source, Spec, Target, checked
+from repack_contract.values import UrlSource as UrlSpec
 from repack_local.arguments import MODES
 from repack_worker.addresses import Entry
 from repack_worker.settings import Settings, home_folder, load_settings
 from repack_worker.sources import FileSource, PluginSource, source_of
 
-_OPTIONS = {"python": "--python", "sha256": "--sha256", "suffix": "--suffix", "url": "--index-url",
-            "extraURLs": "--extra-index-url"}  # fmt: skip
+_OPTIONS = {
+    "sha256": ("--sha256", "64 characters of 0-9 and a-f"),
+    "python": ("--python", "a version of Python 3 such as 3.12"),
+    "suffix": ("--suffix", "at most 32 letters, digits, `_` and `-`"),
+    "packageIndex": ("--index-url and --extra-index-url", "at most 8 addresses that begin with https:// or http://"),
+}
+"""By the name of a field: which option it comes from, and what may stand there."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +44,18 @@ class Wish:
 def settings_of(work_dir: Path, arguments: argparse.Namespace) -> Settings:
     """Return the settings for a person's machine: their cache folder, a temporary folder, and the hosts they typed."""
     given = load_settings()
-    cache = given.cache_dir if "cache_dir" in given.model_fields_set and given.cache_dir else None
-    kept = (
-        (home_folder(otherwise=work_dir) / ".cache" / "dify-repack")
-        if cache is None or cache == given.work_dir / "cache"
-        else cache
-    )
+    kept = given.cache_dir or home_folder(otherwise=work_dir) / ".cache" / "dify-repack"
     level = getattr(arguments, "verify", None) or given.verify
     typed = [getattr(arguments, "source", None), getattr(arguments, "index_url", None)]
     typed += getattr(arguments, "extra_index_url", None) or []
-    return allowing(given.model_copy(update={"work_dir": work_dir, "cache_dir": kept, "verify": level}), typed)
+    return allowing(given.but(work_dir=work_dir, cache_dir=kept, verify=level), typed)
 
 
 def allowing(settings: Settings, typed: Sequence[str | None]) -> Settings:
     """Return settings that allow the servers that somebody typed the address of, wherever those are."""
     addresses = [text for text in typed if text and urlsplit(text).scheme in {"http", "https"}]
     hosts = [f"{f'[{e.host}]' if ':' in e.host else e.host}:{e.port}" for e in map(Entry.of_url, addresses) if e.host]
-    return settings.model_copy(update={"allowed_private_hosts": [*settings.allowed_private_hosts, *hosts]})
+    return settings.but(allowed_private_hosts=[*settings.allowed_private_hosts, *hosts])
 
 
 def wish_of(
@@ -86,23 +87,25 @@ def wish_of(
 
 def spec_of(source: Source, arguments: argparse.Namespace, *, sha256: str | None) -> Spec:
     """Return the spec that the arguments stand for; raise `InvalidSpec` naming the option that is wrong."""
-    index = PackageIndex.model_construct(url=arguments.index_url, extra_urls=arguments.extra_index_url)
+    if source.url and sha256:
+        source = source.but(url=source.url.but(sha256=sha256))
+    index = PackageIndex(url=arguments.index_url, extra_urls=arguments.extra_index_url)
+    spec = Spec(
+        source=source,
+        targets=[Target(arch=arch) for arch in arguments.arch],
+        mode=MODES[arguments.mode],
+        python=arguments.python,
+        dry_run=arguments.command == "plan",
+        output=Output(suffix=getattr(arguments, "suffix", "offline")),
+        package_index=index if index.url or index.extra_urls else None,
+    )
     try:
-        if source.url and sha256:
-            source = Source(type=source.type, url=UrlSpec(url=source.url.url, sha256=sha256))
-        return Spec(
-            source=source,
-            targets=[Target(arch=arch) for arch in arguments.arch],
-            mode=MODES[arguments.mode],
-            python=arguments.python,
-            dry_run=arguments.command == "plan",
-            output=Output(suffix=getattr(arguments, "suffix", "offline")),
-            package_index=PackageIndex(**vars(index)) if index.url or index.extra_urls else None,
-        )
+        return checked(spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = next((str(part) for part in first["loc"] if str(part) in _OPTIONS), str(first["loc"][-1]))
-        _refuse(_OPTIONS.get(name, name), first["msg"])
+        fault, _, place = str(error).partition(" - at `$.")
+        parts = re.split(r"[.\[`]", place)
+        option, what = next((_OPTIONS[part] for part in parts if part in _OPTIONS), (place, fault))
+        _refuse(option, f"must be {what}")
 
 
 def _local(text: str, folder: Path) -> FileSource | None:

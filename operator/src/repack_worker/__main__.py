@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from repack_contract import progress as models
+from repack_contract.edges import as_model, as_value
 from repack_contract.errors import RepackError
 from repack_contract.order import WorkOrder
-from repack_contract.progress import LogLine, Progress, WorkResult
 from repack_contract.reasons import REASONS, Reason
+from repack_contract.values import LogLine, Progress, Spec, WorkResult
 from repack_worker.attempt import Attempt, working_folder
 from repack_worker.dashboard_store import DashboardStore
 from repack_worker.ingest import IngestReporter
@@ -80,9 +82,10 @@ async def _attempt(
     """Run the attempt within the task's deadline, which the Job enforces a little later without a word."""
     deadline = order.spec.active_deadline_seconds
     try:
-        source = source_of(order.spec.source, settings)
+        spec = as_value(order.spec, Spec)
+        source = source_of(spec.source, settings)
         attempt = Attempt(
-            spec=order.spec, settings=settings, source=source, store=store, journal=journal, folder=folder,
+            spec=spec, settings=settings, source=source, store=store, journal=journal, folder=folder,
             shared=shared,
         )  # fmt: skip
         async with asyncio.timeout(max(deadline - 10, deadline * 0.9)) as limit:
@@ -167,7 +170,7 @@ def _failed(error: RepackError) -> WorkResult:
 
 def _write_termination(path: Path, result: WorkResult) -> None:
     try:
-        path.write_bytes(result.termination_message())
+        path.write_bytes(as_model(result, models.WorkResult).termination_message())
     except OSError as error:
         sys.stderr.write(f"The result could not be written to {path}: {error.strerror}\n")
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repack_contract.errors import RepackError
-from repack_contract.progress import WorkResult
-from repack_contract.task import Spec
+from repack_contract.values import Spec, WorkResult
 from repack_worker.fetch import Fetcher
 from repack_worker.folders import remove_tree
 from repack_worker.guard import NetworkGuard
-from repack_worker.object_wheels import wheels_at
 from repack_worker.pipeline import run_steps
 from repack_worker.report import Journal
 from repack_worker.settings import Settings, proxy_for
@@ -24,6 +22,7 @@ from repack_worker.threads import in_thread
 from repack_worker.work import Work
 
 if TYPE_CHECKING:
+    from repack_worker.object_wheels import ObjectWheels
     from repack_worker.shared_cache import SharedCache
 
 
@@ -61,7 +60,7 @@ class Attempt:
                 guard=guard,
                 folder=self.folder,
                 shared=self.shared,
-                bucket=wheels_at(location) if (location := self.settings.wheel_store) else None,
+                bucket=_bucket(self.settings),
             )
             try:
                 await run_steps(DRY_RUN_STEPS if self.spec.dry_run else STEPS, work)
@@ -90,6 +89,14 @@ class Attempt:
         if result.artifacts:
             await self.store.put_result(result)
         return result
+
+
+def _bucket(settings: Settings) -> "ObjectWheels | None":
+    if not (location := settings.wheel_store):
+        return None
+    from repack_worker.object_wheels import wheels_at  # noqa: PLC0415 - of those who have a bucket
+
+    return wheels_at(location)
 
 
 @contextlib.asynccontextmanager

@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
-from repack_contract.progress import WorkResult
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch
+from repack_contract.values import WorkResult
 from repack_worker.authorization import authorization
 from repack_worker.store import Companions
 from repack_worker.threads import in_thread
@@ -78,7 +79,7 @@ class DashboardStore:
         """Tell the result once; it is a second copy of the termination message and worth no waiting."""
         path = f"/api/v1/ingest/results/{self._uid}/{self._attempt}"
         headers = {"Content-Type": "application/json", **authorization(self._token_file)}
-        content = result.model_dump_json(by_alias=True, exclude_none=True)
+        content = msgspec.json.encode(result.wire())
         with contextlib.suppress(httpx.HTTPError):
             await self._client.put(path, content=content, headers=headers, timeout=5)
 

@@ -73,7 +73,7 @@ def _password(settings: Settings) -> str:
             return settings.index_password_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise _wrong("REPACK_INDEX_PASSWORD_FILE", f"cannot be read: {type(error).__name__}") from error
-    return settings.index_password.get_secret_value() if settings.index_password else ""
+    return settings.index_password.reveal() if settings.index_password else ""
 
 
 def _wrong(setting: str, fault: str) -> RepackError:

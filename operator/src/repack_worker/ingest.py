@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from repack_contract import progress as models
+from repack_contract.edges import as_model
 from repack_contract.events import (
     MAX_BATCH_EVENTS,
     MAX_BATCH_LINES,
@@ -21,7 +23,7 @@ from repack_contract.events import (
     WorkerBatch,
     WorkerEvent,
 )
-from repack_contract.progress import LogLine, Progress
+from repack_contract.values import LogLine, Progress
 from repack_worker.authorization import authorization
 
 INTERVAL_SECONDS = 0.25
@@ -115,7 +117,7 @@ class IngestReporter:
 def _events(progress: Progress | None, lines: list[LogLine]) -> list[WorkerEvent]:
     events: list[WorkerEvent] = []
     if lines:
-        events.append(LinesLogged(lines=lines))
+        events.append(LinesLogged(lines=[as_model(line, models.LogLine) for line in lines]))
     if progress:
-        events.append(ProgressReported(progress=progress))
+        events.append(ProgressReported(progress=as_model(progress, models.Progress)))
     return events

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repack_contract.choices import VerificationMethod
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import VerificationMethod
 from repack_worker.processes import ProcessTimeoutError, run
 
 _PROBE = """

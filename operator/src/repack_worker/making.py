@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from repack_contract.task import Mode
+from repack_contract.choices import Mode
 from repack_worker.archive import pack
 from repack_worker.plan import SourceDist
 from repack_worker.planning import check_size

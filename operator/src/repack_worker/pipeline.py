@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from repack_contract.errors import RepackError
-from repack_contract.phases import Stage
-from repack_contract.progress import StageState
+from repack_contract.phases import Stage, StageState
 from repack_contract.reasons import Reason
 from repack_worker.report import Journal
 from repack_worker.work import Work

@@ -5,9 +5,9 @@ from dataclasses import replace
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError, sanitize
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch
 from repack_worker.archive import invalid
 from repack_worker.hints import hints_of
 from repack_worker.lock import LOCK, plan_from_lock

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-from repack_contract.task import Arch
+from repack_contract.choices import Arch
 
 GLIBC_MINOR = 39
 _OLDEST_GLIBC_MINOR = 5

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch, PluginInfo
+from repack_contract.values import PluginInfo
 from repack_worker.archive import Unpacked, invalid
 from repack_worker.texts import MAX_YAML_BYTES, read_toml, read_yaml, shown
 

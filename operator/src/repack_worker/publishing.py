@@ -1,6 +1,6 @@
 """The stage Publish."""
 
-from repack_contract.task import Artifact
+from repack_contract.values import Artifact
 from repack_worker.archive import sha256_of
 from repack_worker.documents import companions_of
 from repack_worker.threads import in_thread

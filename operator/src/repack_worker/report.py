@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
+from repack_contract.choices import LogLevel
 from repack_contract.errors import sanitize
-from repack_contract.phases import Stage
-from repack_contract.progress import LogLevel, LogLine, Progress, StageProgress, StageState
-from repack_contract.task import PluginInfo
+from repack_contract.phases import Stage, StageState
+from repack_contract.values import LogLine, PluginInfo, Progress, StageProgress
 
 _MAX_TEXT = 8000
 _MAX_LOG_BYTES = 64 << 20
@@ -132,19 +134,19 @@ class Journal:
             return
         # A full disk must be reported as such by the stage that met it, not hidden behind its log's own failure.
         with suppress(OSError):
-            self._logged_bytes += self._file.write(line.model_dump_json(by_alias=True) + "\n")
+            self._logged_bytes += self._file.write(msgspec.json.encode(line).decode() + "\n")
             self._file.flush()
 
     def _change(self, stage: Stage, **changes: object) -> None:
         with self._lock:
             if stage in self._stages:
-                self._stages[stage] = self._stages[stage].model_copy(update=changes)
+                self._stages[stage] = self._stages[stage].but(**changes)
                 self._tell()
 
     def _tell(self) -> None:
         self._tick += 1
         running = self._stages.get(self._stage) if self._stage else None
-        progress = Progress.model_construct(
+        progress = Progress(
             attempt=self._attempt,
             tick=self._tick,
             stage=self._stage,

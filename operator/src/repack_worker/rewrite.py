@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from repack_contract.task import Arch
+from repack_contract.choices import Arch
 from repack_worker.archive import VERIFICATION_FILE, Member
 from repack_worker.plan import Plan, Wheel
 from repack_worker.platforms import cpus

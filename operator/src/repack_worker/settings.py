@@ -2,19 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
+from msgspec import Meta, field
 
-from repack_contract import descriptions
 from repack_contract.choices import VerificationMethod, VerifyDepth
-from repack_contract.errors import RepackError
-from repack_contract.reasons import Reason
-from repack_objects.location import Location
 from repack_worker.addresses import AddressPolicy, Entry
+from repack_worker.environment import Secret, read_settings, wrong
+
+if TYPE_CHECKING:
+    from repack_objects.location import Location
 
 TERMINATION_LOG = Path("/dev/termination-log")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
@@ -39,6 +38,8 @@ def certificates_environment() -> dict[str, str]:
 
 def proxy_for(url: str) -> str | None:
     """Return the proxy that the environment names for an address (`HTTPS_PROXY`, `ALL_PROXY`, but `NO_PROXY`)."""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to import, and of networks only
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     if proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
@@ -56,27 +57,27 @@ def home_folder(*, otherwise: Path) -> Path:
         return otherwise
 
 
+PREFIX = "REPACK_"
+
+
 def load_settings() -> "Settings":
     """Return the settings; raise an error that names the variable and its fault when one cannot be read."""
+    settings = read_settings(Settings, os.environ, prefix=PREFIX)  # noqa: TID251 - this is the settings module
+    for entry in settings.allowed_private_hosts:
+        try:
+            Entry.read(entry)
+        except ValueError as error:
+            raise wrong("REPACK_ALLOWED_PRIVATE_HOSTS", str(error)) from error
     try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        told, _, sentence = str(first["msg"]).removeprefix("Value error, ").rpartition(": ")
-        # What concerns several settings names the one at fault itself.
-        variable = f"REPACK_{'_'.join(str(part) for part in first['loc'])}".upper() if first["loc"] else told
-        what = str(first["msg"]) if first["loc"] else sentence
-        raise RepackError(
-            Reason.INTERNAL, f"The setting {variable} is wrong: {what}.", hint=f"Correct {variable}."
-        ) from error
+        _ = settings.wheel_store
+    except ValueError as error:  # what concerns several settings names the one at fault itself
+        variable, _, sentence = str(error).partition(": ")
+        raise wrong(variable, sentence) from error
+    return settings
 
 
-class Settings(BaseSettings):
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker works; each field is the variable `REPACK_<FIELD>`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="REPACK_", extra="ignore", use_attribute_docstrings=descriptions.are_wanted()
-    )
 
     order: str | None = None
     """JSON of the WorkOrder; the operator writes it into the Job."""
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
     """Package index to ask where the task names none; uv's own default when absent."""
     index_username: str | None = None
     """User at the host of `REPACK_INDEX_URL`; sent to no other host."""
-    index_password: SecretStr | None = None
+    index_password: Secret | None = None
     """Password or token that goes with it, from a Secret; better a file."""
     index_password_file: Path | None = None
     """File with that password, mounted from a Secret."""
@@ -109,11 +110,11 @@ class Settings(BaseSettings):
     """netrc file with the credentials of several index hosts, mounted from a Secret."""
     exclude_newer: str | None = None
     """Ignore what was uploaded to the index after this date (RFC 3339); makes choosing versions repeatable."""
-    plan_cache_seconds: int = Field(default=86_400, ge=0)
+    plan_cache_seconds: Annotated[int, Meta(ge=0)] = 86_400
     """How long the versions chosen for a plugin without a lock are remembered; 0 asks the index each time."""
     build_sources: bool = True
     """Build distributions that have no wheel; runs their code without a network and without credentials."""
-    build_timeout_seconds: float = Field(default=900.0, gt=0)
+    build_timeout_seconds: Annotated[float, Meta(gt=0)] = 900.0
     """How long one step of such a build may take."""
 
     marketplace_url: str = "https://marketplace.dify.ai"
@@ -122,24 +123,24 @@ class Settings(BaseSettings):
     """Base URL of GitHub, for assets of releases."""
     github_api_url: str = "https://api.github.com"
     """Base URL of GitHub's API, for finding releases and for private ones; of GitHub Enterprise `https://…/api/v3`."""
-    github_token: SecretStr | None = None
+    github_token: Secret | None = None
     """Token for GitHub: private repositories, and more than 60 look-ups an hour."""
     github_token_file: Path | None = None
     """File with that token (a mounted Secret); wins over `github_token`, and is read for each task."""
     allow_private_addresses: bool = False
     """Fetch plugins and packages from private, loopback and link-local addresses too. Off, because whoever writes a
     task names addresses, and so does a plugin's lock; addresses in these settings are always allowed."""
-    allowed_private_hosts: list[str] = Field(default_factory=list)
+    allowed_private_hosts: list[str] = field(default_factory=list)
     """Names, addresses and networks that may be private (a JSON list), such as
     `["nexus.example.com", "10.1.2.3:8081", "10.0.0.0/8"]`."""
 
-    max_package_bytes: int = Field(default=500 << 20, ge=1)
+    max_package_bytes: Annotated[int, Meta(ge=1)] = 500 << 20
     """Largest package to make, in bytes, packed and unpacked; set the same in Dify (its own default is 50 MiB)."""
-    max_plugin_bytes: int = Field(default=500 << 20, ge=1)
+    max_plugin_bytes: Annotated[int, Meta(ge=1)] = 500 << 20
     """Largest plugin to accept, in bytes as downloaded."""
-    max_unpacked_bytes: int = Field(default=2 << 30, ge=1)
+    max_unpacked_bytes: Annotated[int, Meta(ge=1)] = 2 << 30
     """Largest plugin to accept, in bytes when unpacked."""
-    max_entries: int = Field(default=100_000, ge=1)
+    max_entries: Annotated[int, Meta(ge=1)] = 100_000
     """Most files a plugin may have."""
 
     marketplace_key_file: Path | None = None
@@ -147,9 +148,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = None
     """PEM file (PKCS#1) with the RSA key that signs packages, mounted from a Secret; unsigned when absent."""
 
-    cache_max_bytes: int = Field(default=20 << 30, ge=0)
+    cache_max_bytes: Annotated[int, Meta(ge=0)] = 20 << 30
     """Size of the wheel cache; above it what was not used for longest is thrown out."""
-    cache_max_age_days: float = Field(default=90.0, gt=0)
+    cache_max_age_days: Annotated[float, Meta(gt=0)] = 90.0
     """A wheel that was not used for so long is thrown out."""
     wheel_store_url: str | None = None
     """An object store whose wheels several machines share (`s3://bucket/prefix`, `gs://…`, `az://…`), asked before the
@@ -169,50 +170,44 @@ class Settings(BaseSettings):
     shared_results: bool = True
     """Share plans and built wheels too, with the workers of the same namespace; they trust each other then."""
 
-    connections: int = Field(default=12, ge=1, le=64)
+    connections: Annotated[int, Meta(ge=1, le=64)] = 12
     """Wheels downloaded at the same time. HTTP/1.1 with 8 to 16 connections measured fastest."""
-    connect_timeout_seconds: float = Field(default=10.0, gt=0)
+    connect_timeout_seconds: Annotated[float, Meta(gt=0)] = 10.0
     """How long a server may take to accept a connection."""
-    stall_seconds: float = Field(default=30.0, gt=0)
+    stall_seconds: Annotated[float, Meta(gt=0)] = 30.0
     """A download that brings less than `min_bytes_per_second` for so long counts as stuck."""
-    min_bytes_per_second: int = Field(default=1024, ge=1)
+    min_bytes_per_second: Annotated[int, Meta(ge=1)] = 1024
     """Slowest download that is still worth waiting for."""
-    download_attempts: int = Field(default=4, ge=1)
+    download_attempts: Annotated[int, Meta(ge=1)] = 4
     """How often one file is asked for; what is there already is not fetched again."""
-    resolve_timeout_seconds: float = Field(default=300.0, gt=0)
+    resolve_timeout_seconds: Annotated[float, Meta(gt=0)] = 300.0
     """How long uv may take to choose versions for a plugin without a lock."""
-    verify_timeout_seconds: float = Field(default=600.0, gt=0)
+    verify_timeout_seconds: Annotated[float, Meta(gt=0)] = 600.0
     """How long one command of the verification may take; Dify's daemon allows its install 10 minutes."""
     verify: VerifyDepth = VerifyDepth.STANDARD
     """`standard` runs the newest daemon's command lines, `full` those of all generations, each with its own uv."""
     isolation: VerificationMethod | None = None
     """Method to keep the network away in Verify; the strongest that works here when absent."""
-    publish_attempts: int = Field(default=30, ge=1)
+    publish_attempts: Annotated[int, Meta(ge=1)] = 30
     """How often an upload is tried, with up to 5 s between: a dashboard may be restarting."""
 
-    @field_validator("allowed_private_hosts")
-    @classmethod
-    def _readable(cls, entries: list[str]) -> list[str]:
-        for entry in entries:
-            Entry.read(entry)
-        return entries
+    def __post_init__(self) -> None:
+        """Make folders absolute: programs that are started elsewhere get their names."""
+        msgspec.structs.force_setattr(self, "work_dir", self.work_dir.absolute())
+        if self.cache_dir:
+            msgspec.structs.force_setattr(self, "cache_dir", self.cache_dir.expanduser().absolute())
 
-    @model_validator(mode="after")
-    def _absolute(self) -> Self:
-        self.work_dir = self.work_dir.absolute()
-        self.cache_dir = (self.cache_dir or self.work_dir / "cache").expanduser().absolute()
-        return self
-
-    @model_validator(mode="after")
-    def _of_a_store(self) -> Self:
-        _ = self.wheel_store
-        return self
+    def but(self, **changes: Any) -> Self:
+        """Return a copy with other values in some fields."""
+        return msgspec.structs.replace(self, **changes)
 
     @property
-    def wheel_store(self) -> Location | None:
+    def wheel_store(self) -> "Location | None":
         """Where wheels are shared by a bucket; raises a ValueError that names the variable when that cannot be one."""
         if not self.wheel_store_url:
             return None
+        from repack_objects.location import Location  # noqa: PLC0415 - of those who have one; it needs pydantic
+
         return Location.read(
             "REPACK_WHEEL_STORE_",
             url=self.wheel_store_url,
@@ -235,7 +230,7 @@ class Settings(BaseSettings):
         """The token, read anew where it is in a file; None without one."""
         if self.github_token_file:
             return self.github_token_file.read_text("utf-8").strip() or None
-        return self.github_token.get_secret_value() if self.github_token else None
+        return self.github_token.reveal() if self.github_token else None
 
     @property
     def caches(self) -> Path:

@@ -1,8 +1,8 @@
 """The stages themselves (repackaging.md 6.1) in order. Each takes what the ones before left in `Work`."""
 
 from repack_contract.phases import Stage
-from repack_contract.task import Plan as PlanStatus
-from repack_contract.task import PlanTarget
+from repack_contract.values import Plan as PlanStatus
+from repack_contract.values import PlanTarget
 from repack_worker.archive import Limits, unpack
 from repack_worker.folders import end_search_of_uv
 from repack_worker.making import download, needs_building, write

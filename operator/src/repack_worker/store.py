@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from repack_contract.progress import WorkResult
-from repack_contract.task import Arch
+from repack_contract.choices import Arch
+from repack_contract.values import WorkResult
 from repack_worker.threads import in_thread
 
 Companions = Mapping[str, bytes]

@@ -18,10 +18,10 @@ from pathlib import Path
 import uv
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from repack_contract.choices import VerifyDepth
+from repack_contract.choices import Arch, VerificationMethod, VerifyDepth
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch, Verification, VerificationMethod
+from repack_contract.values import Verification
 from repack_worker.archive import Limits, unpack
 from repack_worker.daemons import CURRENT, DAEMONS, NEWEST, Daemon
 from repack_worker.folders import end_search_of_uv, remove_tree
@@ -114,7 +114,7 @@ async def prove(
     proof = Verification(
         method=VerificationMethod.CROSS_INSTALL if foreign else bench.isolation.method,
         passed=True,
-        verified_at=datetime.now(UTC),
+        verified_at=datetime.now(UTC).replace(microsecond=0),  # as Kubernetes compares moments
         message=" ".join(sentence for sentence, _ in proofs)[:1024],
     )
     return Proof(plugin, proof, tuple(run for _, runs in proofs for run in runs))

@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
 from repack_contract.reasons import FailureClass, Reason
-from repack_contract.task import Arch, Artifact, PackageIndex, Spec
+from repack_contract.values import Artifact, PackageIndex, Spec
 from repack_worker.fetch import Fetcher
 from repack_worker.guard import NetworkGuard
 from repack_worker.index_access import IndexAccess
-from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import Plan, SourceDist, Wheel
 from repack_worker.plugin import Plugin
 from repack_worker.report import Journal
@@ -25,6 +25,7 @@ from repack_worker.sources import Fetched, PluginSource
 from repack_worker.store import ArtifactStore
 
 if TYPE_CHECKING:
+    from repack_worker.object_wheels import ObjectWheels
     from repack_worker.shared_cache import SharedCache
     from repack_worker.verify import Proof
 
@@ -86,7 +87,7 @@ class Work:
     targets: list[TargetWork] = field(default_factory=list)
     shared: "SharedCache | None" = None
     """The dashboard's wheel cache, where there is a dashboard."""
-    bucket: ObjectWheels | None = None
+    bucket: "ObjectWheels | None" = None
     """A bucket of wheels, asked in its place where one is set."""
     sources: dict[SourceDist, Path] = field(default_factory=dict)
     """The source archives that Download brought."""

@@ -17,7 +17,7 @@ from fakes.processes import stop
 from repack_contract.order import WorkOrder
 from repack_contract.reasons import Reason
 from repack_worker.__main__ import work
-from repack_worker.settings import Settings
+from repack_worker.settings import load_settings
 from worker_job import STARTED, Job, upload
 
 
@@ -203,7 +203,7 @@ async def test_a_deadline_that_passes_is_named(tmp_path, index, ingest, monkeypa
     job = Job(tmp_path, index, ingest, source=upload(ingest, tmp_path, **files))
     for name, value in job.env.items():
         monkeypatch.setenv(name, value)
-    settings = Settings()
+    settings = load_settings()
     order = WorkOrder.model_validate_json(settings.order or "")
     shorter = order.spec.model_copy(update={"active_deadline_seconds": 2})  # the API allows no less than 30
     result = await work(order.model_copy(update={"spec": shorter}), settings)

@@ -12,10 +12,10 @@ import uv
 from packaging.requirements import Requirement
 
 from fakes.index import FakeIndex, a_wheel
+from repack_contract.choices import Arch, SourceType
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
-from repack_contract.source import Source, SourceType, UrlSource
-from repack_contract.task import Arch, PackageIndex, Spec, Target
+from repack_contract.values import PackageIndex, Source, Spec, Target, UrlSource
 from repack_local.plugin_folder import pack_folder
 from repack_worker.archive import Limits
 from repack_worker.attempt import Attempt
@@ -25,7 +25,7 @@ from repack_worker.lock import plan_from_lock
 from repack_worker.platforms import Platform
 from repack_worker.processes import run
 from repack_worker.report import Journal
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, load_settings
 from repack_worker.sources import FileSource
 from repack_worker.store import FolderStore
 from repack_worker.verify import Bench, verify
@@ -38,7 +38,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "plugins" / "text_stats"
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("worker")
-    return Settings(work_dir=folder, cache_dir=folder / "cache")
+    return load_settings().but(work_dir=folder, cache_dir=folder / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ async def test_an_index_of_ones_own_beside_the_public_one(plugin, python, tmp_pa
         own.add(a_wheel("nobody-else-has-it"))
         package = await packed(
             tmp_path / "both.difypkg", tmp_path / "out",
-            settings.model_copy(update={"allow_private_addresses": True}),
+            settings.but(allow_private_addresses=True),
             package_index=PackageIndex(extra_urls=[own.url]),
         )  # fmt: skip
     with zipfile.ZipFile(package) as archive:

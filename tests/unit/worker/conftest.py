@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from fakes.index import FakeIndex
-from repack_contract.progress import LogLine, Progress, WorkResult
-from repack_contract.source import Source, SourceType, UrlSource
-from repack_contract.task import Arch, PackageIndex, Spec, Target
+from repack_contract.choices import Arch, SourceType
+from repack_contract.values import LogLine, PackageIndex, Progress, Source, Spec, Target, UrlSource, WorkResult
 from repack_worker.attempt import Attempt
 from repack_worker.report import Journal
 from repack_worker.settings import Settings

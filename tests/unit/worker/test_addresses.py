@@ -1,22 +1,22 @@
 """Nothing that others name leads inside: not their address, not a redirect, not a name that changes its address."""
 
+import json
 from ipaddress import ip_address
 from typing import Any
 
 import httpcore
 import pytest
-from pydantic import ValidationError
 
 from fakes.index import FakeIndex, Fault, a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sites import FakeSites
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import PackageIndex
+from repack_contract.values import PackageIndex
 from repack_worker import transport
 from repack_worker.addresses import AddressPolicy, Entry, is_public
 from repack_worker.fetch import Download, Fetcher
-from repack_worker.settings import Settings
+from repack_worker.settings import Settings, load_settings
 from repack_worker.sources import UrlSource
 from repack_worker.transport import CheckedBackend
 from secure_index import secure
@@ -24,7 +24,7 @@ from secure_index import secure
 
 @pytest.fixture
 def settings(settings):
-    return settings.model_copy(update={"allow_private_addresses": False})
+    return settings.but(allow_private_addresses=False)
 
 
 async def get(url: str, settings: Settings, tmp_path, **more: Any) -> bytes:
@@ -79,9 +79,10 @@ def test_what_was_allowed_is_allowed_and_nothing_beside_it(entry, host, port, ad
 
 
 @pytest.mark.parametrize("entry", ["http://nexus.corp/", "user@nexus", "", "nexus:port"])
-def test_an_entry_that_is_none_is_refused_when_the_settings_are_read(entry):
-    with pytest.raises(ValidationError, match="allowed_private_hosts"):
-        Settings(allowed_private_hosts=[entry])
+def test_an_entry_that_is_none_is_refused_when_the_settings_are_read(entry, monkeypatch):
+    monkeypatch.setenv("REPACK_ALLOWED_PRIVATE_HOSTS", json.dumps([entry]))
+    with pytest.raises(RepackError, match="REPACK_ALLOWED_PRIVATE_HOSTS is wrong"):
+        load_settings()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
@@ -97,7 +98,7 @@ async def test_a_redirect_inside_is_refused_before_it_is_followed(tmp_path, sett
     with FakeIndex() as outside:
         url = outside.add_file("x.difypkg", b"")
         outside.fault("x.difypkg", Fault(status=302, headers={"Location": inside}))
-        allowed = settings.model_copy(update={"allowed_private_hosts": [outside.base.removeprefix("http://")]})
+        allowed = settings.but(allowed_private_hosts=[outside.base.removeprefix("http://")])
         await refused(url, allowed, tmp_path)
         assert len(outside.seen) == 1
     assert index.seen == []
@@ -106,12 +107,12 @@ async def test_a_redirect_inside_is_refused_before_it_is_followed(tmp_path, sett
 async def test_a_redirect_to_an_address_that_was_allowed_is_followed(tmp_path, settings, index):
     target = index.add_file("there", b"content")
     index.fault("/files/first", Fault(status=302, headers={"Location": target}))
-    allowed = settings.model_copy(update={"allowed_private_hosts": ["127.0.0.0/8"]})
+    allowed = settings.but(allowed_private_hosts=["127.0.0.0/8"])
     assert await get(index.add_file("first", b""), allowed, tmp_path) == b"content"
 
 
 async def test_servers_that_the_settings_name_are_allowed(tmp_path, settings, index):
-    named = settings.model_copy(update={"index_url": index.url})
+    named = settings.but(index_url=index.url)
     assert await get(index.add_file("x", b"content"), named, tmp_path) == b"content"
 
 
@@ -194,7 +195,7 @@ async def test_a_proxy_is_no_way_inside(tmp_path, settings, proxied):
 
 async def test_what_is_not_to_go_by_the_proxy_does_not(tmp_path, settings, index, proxied, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    allowed = settings.model_copy(update={"allowed_private_hosts": ["127.0.0.1"]})
+    allowed = settings.but(allowed_private_hosts=["127.0.0.1"])
     assert await get(index.add_file("x", b"direct"), allowed, tmp_path) == b"direct"
     assert proxied.seen == []
 
@@ -216,7 +217,7 @@ async def test_a_private_certificate_authority_is_believed_when_it_is_named(
 ):
     base, certificate = secure
     index.add_file("x", b"content")
-    allowed = settings.model_copy(update={"allowed_private_hosts": ["127.0.0.1"]})
+    allowed = settings.but(allowed_private_hosts=["127.0.0.1"])
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert await get(f"{base}/files/x", allowed, tmp_path) == b"content"
 
@@ -226,7 +227,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_by_name(tmp_path
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     index.add_file("x", b"content")
-    allowed = settings.model_copy(update={"allowed_private_hosts": ["127.0.0.1"], "download_attempts": 1})
+    allowed = settings.but(allowed_private_hosts=["127.0.0.1"], download_attempts=1)
     with pytest.raises(RepackError, match="certificate verify failed") as caught:
         await get(f"{base}/files/x", allowed, tmp_path)
     assert caught.value.reason is Reason.INDEX_UNREACHABLE
@@ -241,7 +242,7 @@ async def test_a_url_source_is_held_to_the_same_rules(tmp_path, settings, index,
 
 @pytest.mark.parametrize("protocol", ["", "git+"])
 async def test_an_address_in_the_requirements_does_not_lead_inside(tmp_path, settings, index, pack, protocol):
-    named = settings.model_copy(update={"index_url": None})
+    named = settings.but(index_url=None)
     address = f"{protocol}{index.base}/x-1.0-py3-none-any.whl"
     files = plugin_files(requirements=f"x @ {address}\n")
     result = await pack(a_package(tmp_path / "tiny.difypkg", files), settings=named, package_index=None)

@@ -13,10 +13,10 @@ import pytest
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist, archive_of, source_files
-from repack_contract.phases import Stage
-from repack_contract.progress import StageState
+from repack_contract.choices import Arch
+from repack_contract.phases import Stage, StageState
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch, Target
+from repack_contract.values import Target
 from repack_worker import landlock
 from repack_worker.confinement import is_possible
 from repack_worker.elf import compiled_files, machine_of
@@ -81,7 +81,7 @@ async def test_a_build_gives_the_same_bytes_wherever_and_whenever_it_is_done(tmp
     package = locked(tmp_path, index, an_sdist("tiny-sdk"))
     first = await pack(package)
     again(tmp_path)
-    second = await pack(package, settings=settings.model_copy(update={"cache_dir": tmp_path / "other-cache"}))
+    second = await pack(package, settings=settings.but(cache_dir=tmp_path / "other-cache"))
     assert first.ok
     assert second.artifacts[0].sha256 == first.artifacts[0].sha256
 
@@ -144,7 +144,7 @@ async def test_a_build_has_no_network_and_no_secrets(tmp_path, index, pack, sett
     package = locked(tmp_path, index, an_sdist("tiny-sdk", body=body))
     secret = {"index_url": index.url, "index_username": "me", "index_password_file": tmp_path / "password"}
     (tmp_path / "password").write_text("hush-hush\n")
-    result = await pack(package, settings=settings.model_copy(update=secret))
+    result = await pack(package, settings=settings.but(**secret))
     assert result.ok, result.message
     seen = json.loads(content(result, "tiny_sdk/seen.json"))
     assert seen["network"].startswith("refused")
@@ -210,7 +210,7 @@ async def test_a_build_that_fails_shows_the_end_of_its_own_output(tmp_path, inde
 
 async def test_building_can_be_switched_off(tmp_path, index, pack, settings):
     package = locked(tmp_path, index, an_sdist("tiny-sdk"))
-    result = await pack(package, settings=settings.model_copy(update={"build_sources": False}))
+    result = await pack(package, settings=settings.but(build_sources=False))
     assert result.reason == Reason.NO_WHEEL_FOR_PLATFORM
     assert "REPACK_BUILD_SOURCES" in (result.message or "")
 

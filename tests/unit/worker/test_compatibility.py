@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from repack_contract.choices import VerifyDepth
-from repack_contract.task import Mode
+from repack_contract.choices import Mode, VerifyDepth
 from repack_worker.archive import Limits
 from repack_worker.daemons import DAEMONS, MIRROR
 from repack_worker.interpreters import Interpreter
@@ -66,7 +65,7 @@ async def test_no_current_daemon_installs_the_plugin_as_it_was(tmp_path, index, 
 
 
 async def test_a_generation_whose_uv_cannot_be_fetched_is_named_as_not_run(tmp_path, index, pack, settings):
-    full = settings.model_copy(update={"verify": VerifyDepth.FULL})
+    full = settings.but(verify=VerifyDepth.FULL)
     result = await pack(a_styled_plugin("lock", index, tmp_path), settings=full)
     assert result.ok, result.message
     message = result.artifacts[0].verification.message

@@ -72,7 +72,7 @@ async def test_a_cut_file_that_changed_meanwhile_is_begun_anew(index, url, count
 
 
 async def test_a_server_that_sends_another_part_is_asked_for_the_whole(index, url, counted, settings):
-    counted.settings = settings.model_copy(update={"download_attempts": 3})
+    counted.settings = settings.but(download_attempts=3)
     index.fault("x.difypkg", Fault(cut_after=2000, times=1))
     wrong = {"Content-Range": f"bytes 5-{len(CONTENT)}/{len(CONTENT)}"}
     index.fault("x.difypkg", Fault(status=206, body=b"x", headers=wrong, times=1))
@@ -82,7 +82,7 @@ async def test_a_server_that_sends_another_part_is_asked_for_the_whole(index, ur
 
 
 async def test_a_range_that_is_not_satisfiable_is_begun_anew(index, url, counted, settings):
-    counted.settings = settings.model_copy(update={"download_attempts": 3})
+    counted.settings = settings.but(download_attempts=3)
     index.fault("x.difypkg", Fault(cut_after=2000, times=1))
     index.fault("x.difypkg", Fault(status=416, times=1))
     assert await counted.get(url) == CONTENT

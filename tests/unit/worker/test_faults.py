@@ -123,7 +123,7 @@ async def test_a_dependency_without_a_wheel_for_the_target_names_those_that_exis
 
 async def test_a_plan_above_the_size_limit_is_refused_before_anything_is_downloaded(tmp_path, index, pack, settings):
     package = locked(tmp_path, index, a_wheel("tiny-sdk", padding=50_000))
-    result = await pack(package, settings=settings.model_copy(update={"max_package_bytes": 20_000}))
+    result = await pack(package, settings=settings.but(max_package_bytes=20_000))
     assert result.reason == Reason.PACKAGE_TOO_LARGE
     assert "REPACK_MAX_PACKAGE_BYTES" in (result.hint or "")
     assert not index.asked_for("/packages/")
@@ -175,7 +175,7 @@ async def test_a_plugin_that_is_not_there_is_not_found(tmp_path, index, pack):
 
 async def test_a_plugin_above_the_download_limit_is_refused(tmp_path, index, pack, settings):
     address = index.add_file("big.difypkg", b"x" * 5000)
-    small = settings.model_copy(update={"max_plugin_bytes": 1000})
+    small = settings.but(max_plugin_bytes=1000)
     result = await pack(tmp_path, source=UrlSource(address), settings=small)
     assert result.reason == Reason.PACKAGE_TOO_LARGE
     assert "REPACK_MAX_PLUGIN_BYTES" in (result.hint or ""), "the setting that decides"

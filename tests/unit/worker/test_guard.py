@@ -14,7 +14,7 @@ from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sites import FakeSites
 from fakes.sources import an_sdist, source_files
 from repack_contract.reasons import Reason
-from repack_contract.task import PackageIndex
+from repack_contract.values import PackageIndex
 from repack_worker import guard as guard_module
 from repack_worker.addresses import AddressPolicy, Entry
 from repack_worker.guard import NetworkGuard
@@ -43,7 +43,7 @@ def outside():
 @pytest.fixture
 def only_outside(settings, outside):
     allowed = [outside.base.removeprefix("http://")]
-    return settings.model_copy(update={"allow_private_addresses": False, "allowed_private_hosts": allowed})
+    return settings.but(allow_private_addresses=False, allowed_private_hosts=allowed)
 
 
 def refused(result, index):
@@ -319,7 +319,7 @@ async def test_uv_trusts_the_certificate_of_a_private_authority_through_the_guar
         index.file_url = lambda wheel: f"{base}/packages/{wheel.filename}"  # type: ignore[method-assign]
         result = await pack(
             a_package(tmp_path / "tiny.difypkg"),
-            settings=settings.model_copy(update={"allow_private_addresses": True}),
+            settings=settings.but(allow_private_addresses=True),
             package_index=PackageIndex(url=f"{base}/simple"),
         )
     assert result.ok, result.message

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from fakes.hostile import RawEntry, raw_zip, unicode_path, zip64_end
 from fakes.plugins import MANIFEST, PYPROJECT, a_package, plugin_files
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
-from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
 from repack_worker.plan import choose, git_source
 from repack_worker.platforms import Platform
@@ -36,7 +36,7 @@ READER = """
 import json, os, resource, sys
 from pathlib import Path
 from repack_contract.errors import RepackError
-from repack_contract.task import Arch
+from repack_contract.choices import Arch
 from repack_worker.archive import Limits, unpack
 from repack_worker.lock import LOCK, plan_from_lock
 from repack_worker.platforms import Platform

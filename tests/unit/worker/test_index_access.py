@@ -10,7 +10,8 @@ from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import PackageIndex
+from repack_contract.values import PackageIndex
+from repack_worker.environment import Secret
 from repack_worker.index_access import IndexAccess
 from repack_worker.resolve import index_options
 
@@ -21,7 +22,7 @@ BASIC = f"Basic {base64.b64encode(f'me:{PASSWORD}'.encode()).decode()}"
 def with_password(settings, tmp_path, index, **more):
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     secret = {"index_url": index.url, "index_username": "me", "index_password_file": tmp_path / "password"}
-    return settings.model_copy(update=secret | more)
+    return settings.but(**(secret | more))
 
 
 def report_of(result):
@@ -68,7 +69,7 @@ async def test_an_index_that_a_task_names_gets_no_password_of_another(tmp_path, 
 
 def test_a_netrc_file_names_each_host_its_own(settings, tmp_path):
     (tmp_path / "netrc").write_text("machine a.test login me password hush-hush\ndefault login x password y\n")
-    access = IndexAccess(settings.model_copy(update={"index_netrc_file": tmp_path / "netrc"}), tmp_path)
+    access = IndexAccess(settings.but(index_netrc_file=tmp_path / "netrc"), tmp_path)
     assert access.headers("https://a.test/simple/x/") == {"Authorization": BASIC}
     assert access.headers("https://b.test/simple/x/") == {}
     written = Path(access.environment()["NETRC"])
@@ -78,11 +79,11 @@ def test_a_netrc_file_names_each_host_its_own(settings, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [{"index_netrc_file": Path("/nowhere/netrc")}, {"index_username": "me", "index_password_file": Path("/nowhere")},
-     {"index_username": "me", "index_password": "x", "index_url": None}],
+     {"index_username": "me", "index_password": Secret("x"), "index_url": None}],
 )  # fmt: skip
 def test_a_secret_that_cannot_be_used_names_its_setting(settings, tmp_path, wrong):
     with pytest.raises(RepackError, match="REPACK_INDEX_"):
-        IndexAccess(type(settings)(**{**settings.model_dump(), **wrong}), tmp_path)
+        IndexAccess(settings.but(**wrong), tmp_path)
 
 
 def a_locked_package(tmp_path, index, wheel, base):

@@ -31,7 +31,7 @@ async def test_the_setting_comes_first(tmp_path, settings):
     chosen = tmp_path / "bin" / f"python{OURS}"
     chosen.parent.mkdir()
     chosen.symlink_to(sys.executable)
-    found = await find_interpreter(OURS, settings=settings.model_copy(update={"python": chosen}))
+    found = await find_interpreter(OURS, settings=settings.but(python=chosen))
     assert found.version == OURS
     assert (found.folder / f"python{OURS}").exists()
 
@@ -39,7 +39,7 @@ async def test_the_setting_comes_first(tmp_path, settings):
 async def test_a_setting_that_names_no_python_of_the_version_is_an_error_and_not_passed_over(tmp_path, settings):
     shim = a_program(tmp_path / "python3.99", "#!/bin/sh\necho 'pyenv: python3.99: command not found' >&2\nexit 127\n")
     with pytest.raises(RepackError) as caught:
-        await find_interpreter(OURS, settings=settings.model_copy(update={"python": shim}))
+        await find_interpreter(OURS, settings=settings.but(python=shim))
     assert caught.value.reason is Reason.PYTHON_NOT_FOUND
     assert str(shim) in caught.value.message
 
@@ -84,7 +84,7 @@ async def test_none_at_all_is_an_error_with_the_remedy(tmp_path, settings):
 async def test_another_implementation_is_not_taken(tmp_path, settings):
     pypy = a_program(tmp_path / f"python{OURS}", f"#!/bin/sh\necho '{OURS}|pypy|/usr/bin/pypy'\n")
     with pytest.raises(RepackError, match="no CPython"):
-        await find_interpreter(OURS, settings=settings.model_copy(update={"python": pypy}))
+        await find_interpreter(OURS, settings=settings.but(python=pypy))
 
 
 def test_the_question_runs_on_every_python(capsys):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from repack_contract.choices import VerificationMethod
 from repack_contract.errors import RepackError
-from repack_contract.task import VerificationMethod
 from repack_worker import landlock, seccomp
 from repack_worker.confinement import confined
 from repack_worker.interpreters import Interpreter

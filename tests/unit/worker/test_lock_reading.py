@@ -9,9 +9,9 @@ import uv
 from packaging.requirements import Requirement
 
 from fakes.index import FakeIndex, a_wheel
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch
 from repack_worker.lock import plan_from_lock
 from repack_worker.platforms import Platform
 

@@ -3,9 +3,9 @@
 import pytest
 
 from fakes.plugins import MANIFEST, a_package, plugin_files
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
 from repack_worker.plugin import Plugin, read_plugin
 

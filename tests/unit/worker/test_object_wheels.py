@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from pydantic import ValidationError
 
 from fakes.index import a_wheel
 from fakes.object_store import FORBIDDEN, a_network_to
@@ -18,7 +17,7 @@ from repack_worker.fetch import Fetcher
 from repack_worker.index_access import IndexAccess
 from repack_worker.object_wheels import ObjectWheels
 from repack_worker.plan import Wheel
-from repack_worker.settings import Settings, load_settings
+from repack_worker.settings import load_settings
 from repack_worker.wheels import IndexOrigin, WheelCache
 
 
@@ -119,7 +118,7 @@ async def test_a_store_that_fails_costs_time_and_nothing_else(tmp_path, index, s
 async def test_making_a_package_by_the_settings_alone_fills_the_bucket(tmp_path, index, pack, settings, place):
     index.add(wheel := a_wheel("tiny-sdk"))
     wanted = {"wheel_store_url": place.url, "wheel_store_endpoint": place.endpoint, "wheel_store_allow_http": True}
-    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.model_copy(update=wanted))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.but(**wanted))
     assert result.ok, result.message
     assert await Bucket(place).get(key(wheel)) == wheel.content
 
@@ -130,7 +129,7 @@ async def test_a_bucket_that_is_not_there_is_told_of_in_the_log_and_the_package_
     s3_server, bucket = store
     index.add(a_wheel("tiny-sdk"))
     wrong = {"wheel_store_url": "s3://there-is-no-such-bucket/w", "wheel_store_allow_http": True}
-    changed = settings.model_copy(update=wrong | {"wheel_store_endpoint": s3_server.location(bucket).endpoint})
+    changed = settings.but(**(wrong | {"wheel_store_endpoint": s3_server.location(bucket).endpoint}))
     result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=changed)
     assert result.ok, result.message
     assert "The shared wheels were not used: There is no bucket" in listener.text
@@ -138,8 +137,6 @@ async def test_a_bucket_that_is_not_there_is_told_of_in_the_log_and_the_package_
 
 def test_a_setting_that_cannot_be_a_store_is_named(monkeypatch):
     monkeypatch.setenv("REPACK_WHEEL_STORE_URL", "https://bucket.example.com")
-    with pytest.raises(ValidationError):
-        Settings()
     with pytest.raises(RepackError, match="The setting REPACK_WHEEL_STORE_URL is wrong: give s3://") as caught:
         load_settings()
     assert "REPACK_WHEEL_STORE_URL" in caught.value.hint

@@ -9,8 +9,7 @@ import pytest
 
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
-from repack_contract.phases import Stage
-from repack_contract.progress import StageState
+from repack_contract.phases import Stage, StageState
 from repack_contract.reasons import Reason
 from repack_worker.sources import UrlSource
 from requirements import require
@@ -179,7 +178,7 @@ async def test_the_limit_counts_the_packed_size_too(tmp_path, index, pack, setti
         unpacked = sum(info.file_size for info in archive.infolist())
     assert unpacked < (first.artifacts[0].size_bytes or 0)
     (tmp_path / "attempt").rename(tmp_path / "first")
-    result = await pack(package, settings=settings.model_copy(update={"max_package_bytes": unpacked}))
+    result = await pack(package, settings=settings.but(max_package_bytes=unpacked))
     assert result.reason == Reason.PACKAGE_TOO_LARGE
     assert "bytes packed" in (result.message or "")
     assert "REPACK_MAX_PACKAGE_BYTES to at least" in (result.hint or "")

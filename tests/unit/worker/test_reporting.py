@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from repack_contract.phases import Stage
-from repack_contract.progress import StageState
+from repack_contract.phases import Stage, StageState
 from repack_worker.ingest import IngestReporter
 from repack_worker.report import Journal
 

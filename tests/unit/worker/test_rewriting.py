@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fakes.index import a_wheel
 from fakes.plugins import MANIFEST, a_package, plugin_files
+from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
-from repack_contract.task import Arch
 from repack_worker.archive import Limits, unpack
 from repack_worker.plan import Plan, Wheel
 from repack_worker.platforms import Platform

@@ -59,7 +59,7 @@ def report_of(result):
 
 async def test_the_result_is_signed_with_the_user_s_key_and_says_how_to_trust_it(tmp_path, index, pack, settings):
     index.add(a_wheel("tiny-sdk"))
-    with_key = settings.model_copy(update={"signing_key_file": private_file(tmp_path)})
+    with_key = settings.but(signing_key_file=private_file(tmp_path))
     result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=with_key)
     assert result.ok, result.message
     package = Path(result.artifacts[0].uri or "")
@@ -80,7 +80,7 @@ async def test_the_result_is_signed_with_the_user_s_key_and_says_how_to_trust_it
 
 async def test_a_signed_package_comes_out_with_the_same_bytes_again(tmp_path, index, pack, settings):
     index.add(a_wheel("tiny-sdk"))
-    with_key = settings.model_copy(update={"signing_key_file": private_file(tmp_path)})
+    with_key = settings.but(signing_key_file=private_file(tmp_path))
     first = await pack(a_package(tmp_path / "tiny.difypkg"), settings=with_key)
     (tmp_path / "attempt").rename(tmp_path / "first")
     second = await pack(tmp_path / "tiny.difypkg", settings=with_key)
@@ -96,7 +96,7 @@ async def test_the_category_stays_that_of_the_plugin(tmp_path, index, pack, sett
     files = plugin_files(manifest=MANIFEST.replace("author: tester", f"author: {author}"))
     if given:
         files[".verification.dify.json"] = json.dumps({"authorized_category": given})
-    with_key = settings.model_copy(update={"signing_key_file": private_file(tmp_path)})
+    with_key = settings.but(signing_key_file=private_file(tmp_path))
     result = await pack(a_package(tmp_path / "tiny.difypkg", files), settings=with_key)
     with zipfile.ZipFile(result.artifacts[0].uri or "") as archive:
         assert json.loads(archive.read(".verification.dify.json"))["authorized_category"] == category
@@ -114,7 +114,7 @@ async def test_the_signature_of_the_plugin_is_checked_noted_and_dropped(
     if sign_with:
         signed(package, sign_with)
     key = public_file(tmp_path, check_with) if check_with else None
-    result = await pack(package, settings=settings.model_copy(update={"marketplace_key_file": key}))
+    result = await pack(package, settings=settings.but(marketplace_key_file=key))
     assert report_of(result)["source"]["signature"] == worth
     with zipfile.ZipFile(result.artifacts[0].uri or "") as archive:
         assert archive.comment == b""
@@ -126,7 +126,7 @@ async def test_a_comment_that_is_no_signature_is_invalid_and_does_no_harm(tmp_pa
     package = a_package(tmp_path / "tiny.difypkg")
     with zipfile.ZipFile(package, "a") as archive:
         archive.comment = comment
-    with_key = settings.model_copy(update={"marketplace_key_file": public_file(tmp_path)})
+    with_key = settings.but(marketplace_key_file=public_file(tmp_path))
     result = await pack(package, settings=with_key)
     assert result.ok
     assert report_of(result)["source"]["signature"] == "Invalid"
@@ -135,9 +135,7 @@ async def test_a_comment_that_is_no_signature_is_invalid_and_does_no_harm(tmp_pa
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, None])
 async def test_a_key_that_cannot_be_used_is_named_before_the_work(tmp_path, index, pack, settings, form):
     path = private_file(tmp_path, form=form) if form else tmp_path / "absent.pem"
-    result = await pack(
-        a_package(tmp_path / "tiny.difypkg"), settings=settings.model_copy(update={"signing_key_file": path})
-    )
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.but(signing_key_file=path))
     assert result.reason == Reason.INTERNAL
     assert "REPACK_SIGNING_KEY_FILE" in (result.message or "")
     assert index.seen == []

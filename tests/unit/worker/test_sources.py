@@ -7,9 +7,11 @@ import pytest
 from fakes.index import FakeIndex, Fault
 from fakes.plugins import a_package
 from fakes.sites import FakeSites
+from repack_contract.choices import SourceType
 from repack_contract.errors import RepackError, SpecError
 from repack_contract.reasons import Reason
-from repack_contract.source import GitHubSource, MarketplaceSource, Source, SourceType
+from repack_contract.values import GitHubSource, MarketplaceSource, Source
+from repack_worker.environment import Secret
 from repack_worker.fetch import Fetcher
 from repack_worker.report import Journal
 from repack_worker.sources import Fetched, PluginSource, source_of
@@ -26,7 +28,7 @@ def sites():
 @pytest.fixture
 def settings(settings, sites):
     urls = dict.fromkeys(("marketplace_url", "github_url", "github_api_url"), sites.base)
-    return settings.model_copy(update=urls)
+    return settings.but(**urls)
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ async def test_a_token_opens_the_api_and_stays_with_it_when_files_lie_elsewhere(
     sites.release("acme/tools", "v1", {"a.difypkg": PACKAGE})
     with FakeIndex() as storage:
         sites.fault("/releases/assets/", Fault(status=302, headers={"Location": storage.add_file("blob", PACKAGE)}))
-        settings = settings.model_copy(update={"github_token_file": tmp_path / "token"})
+        settings = settings.but(github_token_file=tmp_path / "token")
         result = await fetched(github("v1", "a.difypkg"), settings=settings)
         assert result.path.read_bytes() == PACKAGE
         assert [seen.headers.get("authorization") for seen in sites.seen] == ["Bearer ghp_secret"] * 2
@@ -193,7 +195,7 @@ async def test_the_api_cannot_send_the_token_to_another_host(sites, fetched, set
             kind,
             body.replace(f'"url": "{sites.base}'.encode(), f'"url": "{thief.base}'.encode()),
         )
-        settings = type(settings)(**{**settings.model_dump(exclude_none=True), "github_token": "ghp_secret"})
+        settings = settings.but(github_token=Secret("ghp_secret"))
         assert (await fetched(github("v1"), settings=settings)).path.read_bytes() == PACKAGE
         assert thief.seen == []
 

@@ -11,8 +11,9 @@ import yaml
 
 from fakes.index import a_wheel
 from fakes.plugins import MANIFEST, PYPROJECT, a_lock, a_package, plugin_files
+from repack_contract.choices import Arch, Mode, VerificationMethod
 from repack_contract.reasons import Reason
-from repack_contract.task import Arch, Mode, Target, VerificationMethod
+from repack_contract.values import Target
 from requirements import require
 
 ALL = [Target(arch=arch) for arch in Arch]
@@ -127,7 +128,7 @@ async def test_every_target_and_mode_comes_out_with_the_same_bytes_again(tmp_pat
     package = locked(tmp_path, index, SDK, AMD64, ARM64)
     first = await pack(package, targets=ALL, mode=mode)
     (tmp_path / "attempt").rename(tmp_path / "first")
-    other = settings.model_copy(update={"cache_dir": tmp_path / "other-cache"})
+    other = settings.but(cache_dir=tmp_path / "other-cache")
     second = await pack(package, targets=ALL, mode=mode, settings=other)
     assert first.ok, first.message
     assert [one.sha256 for one in first.artifacts] == [one.sha256 for one in second.artifacts]
@@ -138,7 +139,7 @@ async def test_every_target_and_mode_comes_out_with_the_same_bytes_again(tmp_pat
 async def test_a_package_above_the_limit_drops_out_before_anything_is_downloaded(tmp_path, index, pack, settings):
     big = a_wheel("fast", tag="cp311-abi3-manylinux_2_28_aarch64", padding=200_000)
     package = locked(tmp_path, index, SDK, AMD64, big)
-    smaller = settings.model_copy(update={"max_package_bytes": 100_000})
+    smaller = settings.but(max_package_bytes=100_000)
     result = await pack(package, targets=ALL, settings=smaller)
     assert result.reason == Reason.PACKAGE_TOO_LARGE
     assert "REPACK_MAX_PACKAGE_BYTES" in (result.hint or "")

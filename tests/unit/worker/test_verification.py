@@ -10,9 +10,9 @@ import pytest
 
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
+from repack_contract.choices import Mode, VerificationMethod
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_contract.task import Mode, VerificationMethod
 from repack_worker.archive import Limits, Member, pack, sha256_of
 from repack_worker.confinement import is_possible
 from repack_worker.interpreters import Interpreter
@@ -92,7 +92,7 @@ def a_lock_of(wheel):
 @pytest.mark.parametrize("method", [VerificationMethod.SECCOMP_FILTER, VerificationMethod.OFFLINE_FLAGS])
 async def test_the_method_that_was_used_is_the_one_recorded(tmp_path, index, pack, settings, method):
     index.add(a_wheel("tiny-sdk"))
-    forced = settings.model_copy(update={"isolation": method})
+    forced = settings.but(isolation=method)
     result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=forced)
     assert result.ok, result.message
     verification = result.artifacts[0].verification
@@ -145,7 +145,7 @@ async def test_what_is_imported_sees_no_secret_and_changes_nothing_of_ours(
     source = LOOK.replace("PATHS", repr(paths)).replace("CHANGED", repr([str(kept), str(package)]))
     index.add(a_wheel("tiny-sdk", requires=("looker",)), a_wheel("looker", source=source))
     secret = {"index_url": index.url, "index_username": "me", "index_password_file": tmp_path / "password"}
-    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.model_copy(update=secret))
+    result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=settings.but(**secret))
     assert result.ok, result.message
     told = next(line.text for line in listener.lines if "import looker fails: ImportError" in line.text)
     seen, environment = json.loads(told.partition("ImportError: ")[2])
@@ -177,7 +177,7 @@ async def test_a_module_that_ends_the_process_fails_the_verification(tmp_path, i
 
 async def test_a_verification_that_takes_too_long_says_which_setting_to_change(tmp_path, index, pack, settings):
     index.add(a_wheel("tiny-sdk", source="import time\ntime.sleep(60)"))
-    shorter = settings.model_copy(update={"verify_timeout_seconds": 4})
+    shorter = settings.but(verify_timeout_seconds=4)
     result = await pack(a_package(tmp_path / "tiny.difypkg"), settings=shorter)
     assert result.reason == Reason.VERIFICATION_FAILED
     assert "took too long" in (result.message or "")

@@ -9,7 +9,7 @@ import pytest
 from fakes.index import a_wheel
 from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 from fakes.sources import an_sdist
-from repack_contract.task import Arch
+from repack_contract.choices import Arch
 from repack_worker import plan_cache
 from repack_worker.fetch import Fetcher
 from repack_worker.index_access import IndexAccess

@@ -1,7 +1,8 @@
 """Where plugins come from: each source brings one `.difypkg` into a folder."""
 
+from repack_contract.choices import SourceType
 from repack_contract.errors import SpecError
-from repack_contract.source import Source, SourceType
+from repack_contract.values import Source
 from repack_worker.settings import Settings
 from repack_worker.sources.base import Fetched, PluginSource
 from repack_worker.sources.github import GitHubSource
