@@ -1,11 +1,13 @@
 """Generated files are committed; a stale one fails here. `make generate` writes them."""
 
+import importlib.metadata
 import importlib.util
 import subprocess
 from pathlib import Path
 
 import yaml
 
+from repack_contract import VERSION
 from requirements import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,3 +41,10 @@ def test_the_crd_file_is_yaml_that_says_what_the_models_say():
     from repack_contract.schema import crd  # noqa: PLC0415 - beside its only use
 
     assert yaml.safe_load((ROOT / "crds/repackagetasks.yaml").read_text(encoding="utf-8")) == crd()
+
+
+def test_package_chart_and_images_have_one_version():
+    chart = yaml.safe_load((ROOT / "charts/dify-repack/Chart.yaml").read_text(encoding="utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+    assert f"ARG VERSION={VERSION}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert importlib.metadata.version("dify-repack") == VERSION

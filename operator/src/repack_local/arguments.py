@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from repack_contract import VERSION
 from repack_contract.choices import Arch, Mode, VerifyDepth
 
 SHELLS = ("bash", "zsh", "fish")
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_MAIN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
+    main.add_argument("--version", action="version", version=f"dify-repack {VERSION}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_pack(_command(commands, "pack", "make an offline package of a plugin, or of each plugin of a list", _PACK))
     _add_plan(_command(commands, "plan", "say what would be made, without making it", _PLAN))
@@ -75,15 +76,6 @@ def parser() -> argparse.ArgumentParser:
     completion = _command(commands, "completion", "print the completion script of a shell", _COMPLETION)
     completion.add_argument("shell", choices=SHELLS, help="the shell to complete in")
     return main
-
-
-class _Version(argparse.Action):
-    """Looks the version up when it is asked for: it stands in a file among those of all installed packages."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_words: Any) -> None:
-        from importlib.metadata import version  # noqa: PLC0415 - slow to import
-
-        parser.exit(message=f"dify-repack {version('dify-repack')}\n")
 
 
 def _command(

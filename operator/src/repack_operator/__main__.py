@@ -7,12 +7,12 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
 
+from repack_contract import VERSION
 from repack_kube.access import Access, NoClusterError, find_access, own_namespace
 from repack_kube.client import KubeCluster
 from repack_operator.election import Election, Terms
@@ -58,7 +58,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    metrics = Metrics(version=version("dify-repack"))
+    metrics = Metrics(version=VERSION)
     async with AsyncExitStack() as stack:
         access = await find_access(kubeconfig=settings.kubeconfig)
         replica = await stack.enter_async_context(make_replica(access, settings, metrics))

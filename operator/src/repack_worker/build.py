@@ -13,7 +13,6 @@ import platform
 import shutil
 import stat
 import tempfile
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import IO, NoReturn
 
+import tomli
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
@@ -164,14 +164,14 @@ class _Build:
         """Return backend, folders to find it in, and requirements (PEP 518)."""
         path = self._project / "pyproject.toml"
         try:
-            table = tomllib.loads(path.read_text("utf-8")).get("build-system") if path.is_file() else None
+            table = tomli.loads(path.read_text("utf-8")).get("build-system") if path.is_file() else None
             if table is None:
                 if not path.is_file() and not (self._project / "setup.py").is_file():
                     self._fail("its source has neither pyproject.toml nor setup.py")
                 return _LEGACY[0], [], _LEGACY[1]
             requires = read_requirements("\n".join(table.get("requires", [])), origin="[build-system]").lines
             folders = [(self._project / folder).resolve() for folder in table.get("backend-path", [])]
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError, RecursionError) as error:
+        except (tomli.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError, RecursionError) as error:
             raise invalid(f"The pyproject.toml of {self._source.label} cannot be read: {error}.") from error
         if any(not folder.is_relative_to(self._project.resolve()) for folder in folders):
             self._fail("its backend-path leads out of its source")

@@ -1,11 +1,11 @@
 """What is handed out beside a package: report, bill of materials, and what a daemon needs to trust its signature."""
 
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from repack_contract import VERSION
 from repack_contract.errors import without_secrets
 from repack_worker.licences import Licence, licence_stated_by
 from repack_worker.our_uv import our_uv_version
@@ -18,9 +18,15 @@ from repack_worker.work import TargetWork, Work
 REPORT, SBOM, PUBLIC_KEY = "report.json", "sbom.cdx.json", "public_key.pem"
 
 
-def companions_of(work: Work, target: TargetWork, sha256: str) -> dict[str, bytes]:
+def licences_in(target: TargetWork) -> dict[Wheel, Licence]:
+    """Return what each wheel of a target states."""
+    return {wheel: licence_stated_by(target.files[wheel]) for wheel in target.wheels}
+
+
+def companions_of(
+    work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[Wheel, Licence]
+) -> dict[str, bytes]:
     """Return the files beside a package by the end of their name."""
-    licenses = {wheel: licence_stated_by(target.files[wheel]) for wheel in target.wheels}
     signer = Signer(work.settings.signing_key_file) if work.settings.signing_key_file else None
     documents = {
         REPORT: _json(report_of(work, target, sha256, licenses=licenses)),
@@ -59,7 +65,7 @@ def report_of(work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[
         "plannedFrom": target.plans[0].origin if target.plans else None,
         "indexes": [without_secrets(index) for index in work.indexes if index],
         "tools": {
-            "dify-repack": importlib.metadata.version("dify-repack"),
+            "dify-repack": VERSION,
             "uv": our_uv_version(),
         },
         "wheels": [_wheel(target, wheel, licenses[wheel]) for wheel in target.wheels],

@@ -1,11 +1,14 @@
 """The licence of a wheel, as its metadata states it (core metadata: License-Expression, License, Classifier)."""
 
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
 _PREFIX = "License :: "
 _MAX_METADATA_BYTES = 4 << 20
 _MAX_TEXT = 80
@@ -24,16 +27,22 @@ class Licence:
 
 def licence_stated_by(wheel: Path) -> Licence:
     """Return the licence of a wheel that is there."""
-    metadata = _metadata(wheel) or ""
-    expression = HeaderParser().parsestr(metadata).get("License-Expression")
-    return (
-        Licence(" ".join(expression.split()), is_expression=True) if expression else Licence(licence_in(metadata) or "")
-    )
+    fields = _fields(_metadata(wheel) or "")
+    expression = fields.get("License-Expression")
+    return Licence(" ".join(expression.split()), is_expression=True) if expression else Licence(_stated(fields) or "")
 
 
 def licence_in(metadata: str) -> str | None:
     """Return the licence that a METADATA file states; None when it states none that is short enough to show."""
-    fields = HeaderParser().parsestr(metadata)
+    return _stated(_fields(metadata))
+
+
+def _fields(metadata: str) -> Message:
+    """Read the fields; the description below them is often a hundred times as long."""
+    return HeaderParser().parsestr(_BLANK_LINE.split(metadata, maxsplit=1)[0])
+
+
+def _stated(fields: Message) -> str | None:
     stated = fields.get("License-Expression") or fields.get("License") or ""
     if stated and len(stated) <= _MAX_TEXT and stated.upper() != "UNKNOWN" and "\n" not in stated:
         return stated.strip()

@@ -6,12 +6,12 @@ that a distribution has none, stubs stand in for its sources (`stubs.py`), and t
 
 import re
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import tomli
 import uv
 from packaging.utils import canonicalize_name
 
@@ -249,7 +249,7 @@ def read_pylock(
     text: str, *, origin: str, platform: Platform, stubs: Mapping[tuple[str, str], _Source] | None = None
 ) -> Plan:
     """Return the plan that a pylock.toml stands for; what uv took from a stub is to be built."""
-    packages = tomllib.loads(text).get("packages", [])
+    packages = tomli.loads(text).get("packages", [])
     chosen = [_choose(package, platform, stubs or {}) for package in packages]
     return Plan.of(chosen, platform=platform, origin=origin)
 

@@ -4,6 +4,7 @@ Which file the daemon obeys depends on its version: `pyproject.toml` since 0.5.3
 pinned and hashed `requirements.txt` left, all of them do the same thing, and pip and uv check every hash again there.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ WHEELS = "wheels"
 DROPPED = frozenset({"pyproject.toml", "uv.lock", "uv.toml", ".python-version", VERIFICATION_FILE, REQUIREMENTS})
 """What would decide the installation in place of our requirements.txt, and the signature's category, now void."""
 IGNORE_FILES = (".difyignore", ".gitignore")
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it. Only for manifests that were read by `texts.py` before: none that nests deep."""
 _LONGEST_IGNORE_FILE = 1 << 20
 """A longer one is none, and stays as it is."""
 
@@ -118,10 +121,11 @@ def without_wheels_rule(content: bytes) -> bytes:
     return b"".join(line for line in lines if line.strip().strip(b"/") not in hiding)
 
 
+@functools.lru_cache(maxsize=8)
 def narrowed(manifest: str, arch: Arch) -> str:
     """Return the manifest with `meta.arch` reduced to the target's CPUs, everything else as its author wrote it."""
     names = [cpu.value for cpu in cpus(arch)]
-    node = _arch_node(yaml.compose(manifest, Loader=yaml.SafeLoader))
+    node = _arch_node(yaml.compose(manifest, Loader=_LOADER))
     if node is None or not node.value or sorted(item.value for item in node.value) == names:
         return manifest
     if node.flow_style:
@@ -130,10 +134,10 @@ def narrowed(manifest: str, arch: Arch) -> str:
         start, end = node.start_mark.index, node.value[-1].end_mark.index
         text = f"\n{' ' * node.start_mark.column}".join(f"- {name}" for name in names)
     changed = manifest[:start] + text + manifest[end:]
-    expected = yaml.safe_load(manifest)
+    expected = yaml.load(manifest, Loader=_LOADER)  # noqa: S506 - a safe loader
     expected["meta"]["arch"] = names
     # Text was cut by position: were the result anything but the same manifest, the original is the safer one.
-    return changed if yaml.safe_load(changed) == expected else manifest
+    return changed if yaml.load(changed, Loader=_LOADER) == expected else manifest  # noqa: S506 - as above
 
 
 def _arch_node(root: yaml.Node | None) -> yaml.SequenceNode | None:

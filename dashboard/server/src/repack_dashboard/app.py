@@ -5,12 +5,12 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from repack_contract import VERSION
 from repack_dashboard import (
     artifacts,
     bundle,
@@ -91,11 +91,11 @@ def make_services(settings: Settings, api: TaskApi) -> Services:
         log=events,
         store=store,
         metrics=metrics,
-        greeting=Greeting(server=version("dify-repack"), ping_interval=settings.heartbeat_interval, operator=operator),
+        greeting=Greeting(server=VERSION, ping_interval=settings.heartbeat_interval, operator=operator),
     )
     return Services(
         settings=settings,
-        version=version("dify-repack"),
+        version=VERSION,
         metrics=metrics,
         log=events,
         board=board,
