@@ -11,17 +11,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from repack_worker.confinement import is_possible
 from repack_worker.plan import SourceDist
 from repack_worker.platforms import GLIBC_MINOR
-from repack_worker.sealed import seal, unseal, write_sealed
-from repack_worker.shared_cache import BUILDS, SharedCache
+from repack_worker.sealed import BUILDS, seal, unseal, write_sealed
 from repack_worker.threads import in_thread
 from repack_worker.wheels import WheelCache
+
+if TYPE_CHECKING:
+    from repack_worker.shared_cache import SharedCache
 
 _BUILDER = 2
 """To be raised when a build of the same source would come out differently."""
@@ -36,7 +38,7 @@ class BuiltWheels:
 
     folder: Path
     cache: WheelCache
-    shared: SharedCache | None = None
+    shared: "SharedCache | None" = None
     """Of the dashboard; None where builds are not shared."""
 
     async def here(self, key: str) -> Path | None:

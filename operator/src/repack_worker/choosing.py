@@ -5,7 +5,6 @@ from packaging.requirements import Requirement
 from repack_worker.plan import Plan
 from repack_worker.plan_cache import PlanCache, plan_key
 from repack_worker.platforms import Platform
-from repack_worker.resolve import Resolver
 from repack_worker.wanted import Wanted
 from repack_worker.work import Work
 
@@ -22,6 +21,8 @@ async def versions_for(work: Work, wanted: Wanted, platform: Platform) -> Plan:
     for line in (*wanted.lines, *wanted.constraints, *wanted.overrides):
         if url := Requirement(line.partition(" --hash")[0]).url:
             await work.fetcher.check_address(url.removeprefix("git+"))
+    from repack_worker.resolve import Resolver  # noqa: PLC0415 - of those whose versions nobody remembers
+
     folder = work.folder / f"resolve-{platform.arch.value}"
     folder.mkdir(exist_ok=True)
     resolver = Resolver(

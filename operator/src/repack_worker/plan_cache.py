@@ -10,16 +10,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repack_contract.errors import RepackError
 from repack_worker.our_uv import our_uv_version
 from repack_worker.plan import Plan, SourceDist, Wheel, check_planned
 from repack_worker.platforms import Platform
-from repack_worker.sealed import seal, unseal, write_sealed
-from repack_worker.shared_cache import PLANS, SharedCache
+from repack_worker.sealed import PLANS, seal, unseal, write_sealed
 from repack_worker.threads import in_thread
 from repack_worker.wanted import Wanted
+
+if TYPE_CHECKING:
+    from repack_worker.shared_cache import SharedCache
 
 _FORMAT = 2
 _CLOCKS_DIFFER_SECONDS = 300.0
@@ -31,7 +33,7 @@ class PlanCache:
 
     folder: Path
     max_age_seconds: float
-    shared: SharedCache | None = None
+    shared: "SharedCache | None" = None
 
     async def get(self, key: str, wanted: Wanted, platform: Platform) -> Plan | None:
         """Return the remembered plan: from here, else from another worker."""

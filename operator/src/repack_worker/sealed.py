@@ -6,6 +6,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+PLANS, BUILDS = "plans", "builds"
+"""Their kinds, where workers of one namespace share them."""
+
 
 def seal(document: Any) -> bytes:
     """Return a JSON document as it is kept."""

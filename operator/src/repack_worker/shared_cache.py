@@ -15,7 +15,6 @@ from repack_worker.archive import CHUNK, sha256_of
 from repack_worker.authorization import authorization
 from repack_worker.threads import in_thread
 
-PLANS, BUILDS = "plans", "builds"
 _TIMEOUT = httpx.Timeout(30, connect=3)
 _LARGEST_ENTRY = 2 << 20
 

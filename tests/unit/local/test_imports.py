@@ -11,7 +11,7 @@ OF_MODELS = {"pydantic", "pydantic_core", "pydantic_settings"}
 OF_TERMINALS = {"click", "pygments", "rich", "shtab"}
 OF_NETWORKS = {"anyio", "certifi", "h11", "httpcore", "httpx", "repack_worker.exchange", "repack_worker.transport"}
 OF_LATER_STAGES = {
-    "cryptography", "elftools", "tarfile", "repack_worker.build", "repack_worker.building", "repack_worker.choosing",
+    "cryptography", "elftools", "tarfile", "repack_worker.build", "repack_worker.building", "importlib.metadata",
     "repack_worker.dashboard_store", "repack_worker.ingest", "repack_worker.proving", "repack_worker.resolve",
     "repack_worker.shared_cache", "repack_worker.verify",
 }  # fmt: skip
@@ -44,6 +44,18 @@ def test_a_pack_has_imported_nothing_of_the_network_or_of_later_stages_when_it_f
     code, modules = imported_by("pack", tmp_path / "missing.difypkg", "-o", tmp_path)
     assert code == 10
     assert "repack_worker.stages" in modules
+    assert modules & (OF_OTHERS | OF_MODELS | OF_TERMINALS | OF_NETWORKS | OF_LATER_STAGES) == set()
+
+
+def test_a_plan_that_is_remembered_imports_nothing_of_the_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPACK_CACHE_DIR", str(tmp_path / "cache"))
+    with FakeIndex() as index:
+        index.add(a_wheel("tiny-sdk"))
+        words = ("plan", a_package(tmp_path / "x.difypkg"), "--python", "3.12", "--index-url", index.url)
+        first, with_uv = imported_by(*words)
+        again, modules = imported_by(*words)
+    assert (first, again) == (0, 0)
+    assert "repack_worker.resolve" in with_uv
     assert modules & (OF_OTHERS | OF_MODELS | OF_TERMINALS | OF_NETWORKS | OF_LATER_STAGES) == set()
 
 
