@@ -53,7 +53,7 @@ COPY --from=wheel /dist /dist
 RUN uv pip install --quiet --no-deps /dist/*.whl \
  && rm -r $SITE/repack_operator $SITE/repack_dashboard $SITE/repack_local $SITE/repack_kube $VIRTUAL_ENV/bin/dify-repack \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash $SITE/repack_* \
- && $VIRTUAL_ENV/bin/python -c "import repack_worker.__main__, uv; uv.find_uv_bin()"
+ && $VIRTUAL_ENV/bin/python -c "import repack_worker.job, uv; uv.find_uv_bin()"
 
 FROM tools AS dashboard-environment
 COPY images/dashboard.lock images/slim_kubernetes.py images/

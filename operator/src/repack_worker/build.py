@@ -40,7 +40,7 @@ from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
 from repack_worker.plan import Plan, SourceDist
 from repack_worker.platforms import GLIBC_MINOR
-from repack_worker.processes import ProcessTimeoutError, run
+from repack_worker.processes import ProcessTimeoutError
 from repack_worker.requirement_lines import read_requirements
 from repack_worker.resolve import uv_environment
 from repack_worker.settings import Settings
@@ -181,7 +181,6 @@ class _Build:
         """Run a hook without a network; return its answer."""
         scratch = str(self._scratch)
         env = {
-            **self._shop.isolation.environment,
             "PATH": f"{environment.folder / 'bin'}:/usr/bin:/bin",
             "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
             "SOURCE_DATE_EPOCH": _EPOCH, "PYTHONHASHSEED": "0", "PIP_NO_INDEX": "1", "NO_COLOR": "1",
@@ -195,9 +194,7 @@ class _Build:
         )  # fmt: skip
         timeout = self._shop.settings.build_timeout_seconds
         try:
-            finished = await run(
-                self._shop.isolation.wrap(command), env=env, cwd=self._project, timeout_seconds=timeout
-            )
+            finished = await self._shop.isolation.run(command, env=env, cwd=self._project, timeout_seconds=timeout)
         except ProcessTimeoutError as error:
             raise BuildFaultError(f"its build took too long (REPACK_BUILD_TIMEOUT_SECONDS): {error}") from error
         try:

@@ -5,8 +5,10 @@ and that is believed: so the dashboard keeps it apart by namespace, and a build 
 worker writes there (`confinement.py`). Where the kernel cannot keep it from a build, builds are not shared.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,10 +48,13 @@ class BuiltWheels:
         return await in_thread(self._here, key)
 
     def _here(self, key: str) -> Path | None:
+        path = self.folder / f"{key}.json"
         try:
-            sha256, filename = _read((self.folder / f"{key}.json").read_bytes())
+            sha256, filename = _read(path.read_bytes())
         except (OSError, ValueError):
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used now, for the sweep
         return self.cache.find(sha256, filename)
 
     async def keep(self, key: str, wheel: Path) -> Path:

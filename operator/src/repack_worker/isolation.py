@@ -1,6 +1,7 @@
 """A command without a network. Three ways, the strongest that works here is used, and each must prove itself first.
 
-With a namespace of processes too, whatever a command leaves running ends with it, also what made a session of its own.
+Whatever a command leaves running ends with it, also what made a session of its own: by a namespace of processes where
+there is one, else by `reaper.py`.
 
 The proof: a child process under the method tries to reach a socket on which we really listen. If it gets through, or
 if nobody can, the method is not used, so the name that ends in `verification.method` is true.
@@ -10,14 +11,14 @@ import asyncio
 import contextlib
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from repack_contract.choices import VerificationMethod
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
-from repack_worker.processes import ProcessTimeoutError, run
+from repack_worker.processes import Finished, ProcessTimeoutError, run
 
 _PROBE = """
 import socket, sys
@@ -31,6 +32,8 @@ _REFUSED = 42
 _FILTER = Path(__file__).with_name("seccomp.py")
 """Run as a file of its own, never imported: it takes the network from the process that it runs in."""
 _SYSTEM_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+_OWN_PROCESSES = ("--pid", "--fork", "--kill-child")
+"""Options of unshare: a namespace of processes, which the kernel ends with the first of them."""
 _DEAD_PROXY = "http://127.0.0.1:9"
 """The discard port of a host that is always there and listens to nothing."""
 
@@ -51,6 +54,28 @@ class Isolation:
         """Return the command line to run in place of `command`."""
         return [*self.prefix, *map(str, command)]
 
+    async def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        cwd: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run a command under the method, as `processes.run` does; nothing that it starts outlives it."""
+        own_processes = _OWN_PROCESSES[0] in self.prefix
+        return await run(
+            [*(_tied_to_us() if own_processes else ()), *self.wrap(command)], env={**self.environment, **env},
+            timeout_seconds=timeout_seconds, cwd=cwd, on_line=on_line, reaped=not own_processes,
+        )  # fmt: skip
+
+
+def _tied_to_us() -> tuple[str, ...]:
+    """Return the words before unshare with which it ends when we are killed; the reaper sees to that itself."""
+    setpriv = shutil.which("setpriv", path=_SYSTEM_PATH)
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
 
 def _candidates() -> tuple[Isolation, ...]:
     # By its path: it is looked for in the child's PATH, where a build's requirements may have put one of their own.
@@ -60,7 +85,7 @@ def _candidates() -> tuple[Isolation, ...]:
         *(
             Isolation(namespace, prefix=(unshare, *user, "--net", *processes, "--"))
             for user in ((), ("--map-root-user",))
-            for processes in (("--pid", "--fork", "--kill-child"), ())
+            for processes in (_OWN_PROCESSES, ())
         ),
         Isolation(filtered, prefix=(sys.executable, "-I", str(_FILTER))),
         Isolation(

@@ -5,8 +5,8 @@ import asyncio
 from repack_contract.values import Artifact
 from repack_worker.archive import sha256_of
 from repack_worker.documents import companions_of, licences_in
+from repack_worker.sweeping import sweep_caches
 from repack_worker.threads import in_thread
-from repack_worker.wheels import sweep
 from repack_worker.work import Work
 
 
@@ -33,15 +33,4 @@ async def publish(work: Work) -> None:
             )
         )
         work.journal.say(f"Published {package.name} (sha256 {sha256})")
-    await _sweep(work)
-
-
-async def _sweep(work: Work) -> None:
-    """Keep the wheel cache within its limits."""
-    settings = work.settings
-    freed = await in_thread(
-        sweep, settings.caches / "wheels", max_bytes=settings.cache_max_bytes,
-        max_age_seconds=settings.cache_max_age_days * 86_400,
-    )  # fmt: skip
-    if freed:
-        work.journal.say(f"{freed:,} bytes of the wheel cache were not used for long and are gone")
+    await sweep_caches(work.settings, work.journal.say)

@@ -149,9 +149,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PEM file (PKCS#1) with the RSA key that signs packages, mounted from a Secret; unsigned when absent."""
 
     cache_max_bytes: Annotated[int, Meta(ge=0)] = 20 << 30
-    """Size of the wheel cache; above it what was not used for longest is thrown out."""
+    """Size of the wheel cache; above it what was not used for longest is thrown out. uv's own cache may be as large."""
     cache_max_age_days: Annotated[float, Meta(gt=0)] = 90.0
-    """A wheel that was not used for so long is thrown out."""
+    """A wheel that was not used for so long is thrown out; so is what uv, plans and builds remember."""
     wheel_store_url: str | None = None
     """An object store whose wheels several machines share (`s3://bucket/prefix`, `gs://…`, `az://…`), asked before the
     package index and in place of the dashboard's cache. Credentials come from the environment or the cloud itself."""

@@ -10,7 +10,12 @@ _T = TypeVar("_T")
 
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **words: _P.kwargs) -> _T:
     """Run a function in a thread and return its result; on cancellation let it end first, then be cancelled."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **words))
+    return await to_the_end(asyncio.to_thread(function, *args, **words))
+
+
+async def to_the_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do something that is not broken off: on cancellation let it end first, then be cancelled."""
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

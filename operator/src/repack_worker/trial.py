@@ -20,7 +20,7 @@ from repack_worker.interpreters import Interpreter
 from repack_worker.isolation import Isolation
 from repack_worker.platforms import Platform
 from repack_worker.plugin import Plugin
-from repack_worker.processes import Finished, ProcessTimeoutError, run
+from repack_worker.processes import Finished, ProcessTimeoutError
 from repack_worker.requirement_lines import REQUIREMENTS
 from repack_worker.threads import in_thread, together
 from repack_worker.uv_output import sentence
@@ -158,9 +158,9 @@ class Trial:
         self._at.say(f"$ {shown}" if _IMPORTS not in command else "$ python -c 'import every top-level module'")
         self._at.doing(f"{doing} ({self._daemon.label}, {isolation.method.value})")
         try:
-            finished = await run(
-                isolation.wrap(self._confined(command)),
-                env={**isolation.environment, **env},
+            finished = await isolation.run(
+                self._confined(command),
+                env=env,
                 cwd=folder,
                 timeout_seconds=self._at.timeout_seconds,
                 on_line=self._pass_on,

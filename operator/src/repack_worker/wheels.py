@@ -178,14 +178,17 @@ def _is_right(path: Path, sha256: str) -> bool:
     return False
 
 
-def sweep(folder: Path, *, max_bytes: int, max_age_seconds: float, now: float | None = None) -> int:
+def sweep(
+    folder: Path, *, max_bytes: int, max_age_seconds: float, pattern: str = "*/*", now: float | None = None
+) -> int:
     """Throw out what was not used for too long, then the least recently used above the size; return the bytes freed.
 
-    What was used within the last hour stays, for another worker may be about to read it.
+    What was used within the last hour stays, for another worker may be about to read it, and so does what cannot be
+    removed.
     """
     now = time.time() if now is None else now
     entries = []
-    for path in folder.glob("*/*"):
+    for path in folder.glob(pattern):
         try:
             facts = path.stat()
         except OSError:
@@ -197,9 +200,13 @@ def sweep(folder: Path, *, max_bytes: int, max_age_seconds: float, now: float | 
         too_old, too_much = now - used > max_age_seconds, kept > max_bytes
         if now - used < _IN_USE_SECONDS or not (too_old or too_much):
             continue
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # it may hold another file of the same content
-            path.parent.rmdir()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue
+        if path.parent != folder:
+            with contextlib.suppress(OSError):  # it may hold another file of the same content
+                path.parent.rmdir()
         kept -= size
         freed += size
     return freed

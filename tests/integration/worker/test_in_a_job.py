@@ -16,7 +16,7 @@ from fakes.plugins import PYPROJECT, a_lock, a_package
 from fakes.processes import stop
 from repack_contract.order import WorkOrder
 from repack_contract.reasons import Reason
-from repack_worker.__main__ import work
+from repack_worker.job import work
 from repack_worker.settings import load_settings
 from worker_job import STARTED, Job, upload
 
@@ -217,3 +217,15 @@ def test_without_an_order_it_says_who_runs_it(tmp_path):
     )
     assert done.returncode == 2
     assert "REPACK_ORDER" in done.stderr
+
+
+def test_a_job_reads_no_descriptions_out_of_the_source():
+    code = (
+        "from repack_worker.__main__ import main; main()\n"
+        "from repack_contract.order import WorkOrder\n"
+        "print([name for name, field in WorkOrder.model_fields.items() if field.description])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "[]\n"

@@ -1,6 +1,5 @@
 """Distributions without a wheel: built from source, by somebody's code, without a network and without secrets."""
 
-import contextlib
 import json
 import os
 import platform
@@ -20,7 +19,6 @@ from repack_contract.values import Target
 from repack_worker import landlock
 from repack_worker.confinement import is_possible
 from repack_worker.elf import compiled_files, machine_of
-from repack_worker.isolation import choose_isolation
 from requirements import require, require_command
 from styles import served
 
@@ -45,12 +43,6 @@ def content(result, name, at=0):
         [wheel] = [member for member in archive.namelist() if member.startswith("wheels/tiny_sdk")]
         with archive.open(wheel) as file, zipfile.ZipFile(file) as inner:
             return inner.read(name)
-
-
-def commands():
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            yield (folder / "cmdline").read_bytes()
 
 
 def report_of(result):
@@ -398,15 +390,3 @@ dependencies = [
     assert pins == [
         "tiny-sdk==1.0 ; platform_machine == 'x86_64'", "tiny-sdk==2.0 ; platform_machine == 'aarch64'",
     ]  # fmt: skip
-
-
-async def test_what_makes_a_session_of_its_own_ends_with_the_build_too(tmp_path, index, pack, settings):
-    isolation = await choose_isolation()
-    require("--pid" in isolation.prefix, "ending every process of a build needs namespaces of processes (unshare)")
-    body = (
-        "if os.fork() == 0:\n    os.setsid()\n    os.dup2(os.open('/dev/null', os.O_RDWR), 1)\n    os.dup2(1, 2)\n"
-        "    os.execv('/bin/sleep', ['sleep-of-a-build', '61.5'])\n"
-    )
-    result = await pack(locked(tmp_path, index, an_sdist("tiny-sdk", body=body)))
-    assert result.ok, result.message
-    assert not [command for command in commands() if b"sleep-of-a-build" in command]

@@ -143,6 +143,6 @@ def test_a_setting_that_cannot_be_a_store_is_named(monkeypatch):
 
 
 def test_the_library_is_loaded_by_those_alone_who_use_a_store():
-    code = "import sys, repack_local.cli, repack_worker.__main__, repack_dashboard.app; print('obstore' in sys.modules)"
+    code = "import sys, repack_local.cli, repack_worker.job, repack_dashboard.app; print('obstore' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert answer.stdout.strip() == "False"
