@@ -32,6 +32,7 @@ class Connections:
     ) -> None:
         self._settings, self._clock, self._proxy_for = settings, clock, proxy_for
         self._policy = settings.addresses
+        self._proxies: dict[tuple[str, str, int], WebUrl | None] = {}
         self._idle: list[Wire] = []
 
     async def route(self, url: WebUrl, *, own: bool) -> Route:
@@ -40,17 +41,19 @@ class Connections:
         Raises:
             RepackError: `AddressRefused` where a name leads inside, also by a proxy; a proxy that we cannot speak to.
         """
-        proxy = None if own else _proxy(self._proxy_for(str(url)))
+        if not own and url.origin not in self._proxies:  # reading the environment takes as long as a small file
+            self._proxies[url.origin] = _proxy(self._proxy_for(str(url)))
+        proxy = None if own else self._proxies[url.origin]
         if proxy:
             await check_for_proxy(self._policy, url.host, url.port)
         return Route(*url.origin, own=own, proxy=proxy)
 
     def take(self, route: Route) -> Wire | None:
-        """Return a connection that was used before and still lives; None when there is none."""
+        """Return a connection that was used before, whose server may have closed it since; None without one."""
         for wire in reversed(self._idle):
             if wire.route == route:
                 self._idle.remove(wire)
-                if self._clock() - wire.idle_since < _IDLE_SECONDS and wire.is_quiet():
+                if self._clock() - wire.idle_since < _IDLE_SECONDS:
                     return wire
                 wire.close()
                 return self.take(route)

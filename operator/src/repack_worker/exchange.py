@@ -108,7 +108,7 @@ class Exchange:
                 try:
                     return await self._with(wire, talk)
                 except StaleError:
-                    pass  # between our look at it and the request; no byte of an answer came
+                    pass  # the server had closed it, no byte of an answer came: this is no attempt
             return await self._with(await self._new(route, deadline), talk)
         except ssl.SSLCertVerificationError as error:
             raise RepackError(

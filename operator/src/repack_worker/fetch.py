@@ -74,8 +74,9 @@ class Fetcher:
                     details={"file": order.target.name, "expected": order.sha256, "actual": sha256},
                 )
             part.path.replace(order.target)
-        finally:
+        except BaseException:
             part.path.unlink(missing_ok=True)
+            raise
         return sha256
 
     async def read_json(self, order: Download) -> Any:

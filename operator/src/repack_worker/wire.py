@@ -58,7 +58,7 @@ class Wire:
         self.route, self.idle_since, self.used = route, 0.0, False
         self._socket, self._settings, self._clock, self._authorities = sock, settings, clock, authorities
         self._stream: socket.socket | TlsInTls = sock
-        self._reader = _Reader(_Received(self), _BUFFER)
+        self._reader = _Reader(self)
         self._is_open = self._is_aborted = self._is_finished = False
         self._deadline: float | None = None
         self._window_start, self._window_bytes, self._came = 0.0, 0, 0
@@ -116,6 +116,8 @@ class Wire:
         if proxy and proxy.basic:
             headers = {**headers, "Proxy-Authorization": proxy.basic}
         self._came, self._deadline, self._is_finished = 0, deadline, False
+        if self.used:
+            self._check_life()
         try:
             self._send("GET", str(url) if proxy else url.target, headers)
             return self._head("GET")
@@ -140,18 +142,19 @@ class Wire:
     def finish(self, answer: HTTPResponse) -> None:
         """Note that no more of the answer is wanted; one that was read to its end leaves a connection to use again."""
         is_read = answer.isclosed() if answer.length is None else answer.length == 0
-        self._is_finished = is_read and not answer.will_close
+        self._is_finished = is_read and not answer.will_close and not self._reader.left()
 
     @property
     def is_reusable(self) -> bool:
         """Tell whether a further request can be sent."""
         return self._is_finished and not self._is_aborted
 
-    def is_quiet(self) -> bool:
-        """Tell whether nothing waits to be received, as where a server has said what it had to and closed nothing."""
+    def _check_life(self) -> None:
+        """Raise `StaleError` where something waits to be received: the end, or what nobody asked for."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
+        if poll.poll(0):
+            raise StaleError
 
     def _send(self, method: str, target: str, headers: Mapping[str, str]) -> None:
         self._stream.settimeout(self._settings.stall_seconds)
@@ -231,25 +234,39 @@ class Wire:
         self.check()  # the socket that was ended is perhaps the one before
         tls.settimeout(self._settings.connect_timeout_seconds)
         tls.do_handshake()
-        self._reader = _Reader(_Received(self), _BUFFER)
+        self._reader = _Reader(self)
 
 
 class _Received(io.RawIOBase):
+    """What comes, not buffered; nothing does while it `rests`."""
+
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+        self._wire, self.rests = wire, False
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, room: "Buffer") -> int:
-        return self._wire.receive(memoryview(room))
+    def readinto(self, room: "Buffer") -> int | None:
+        return None if self.rests else self._wire.receive(memoryview(room))
 
 
 class _Reader(io.BufferedReader):
-    """What was received; `HTTPResponse` closes it after each answer, and the next begins where that ended."""
+    """What came; `HTTPResponse` closes it after each answer, and the next begins where that ended."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._received = _Received(wire)
+        super().__init__(self._received, _BUFFER)
 
     def close(self) -> None:
         pass
+
+    def left(self) -> bytes:
+        """Return what came already and was not read."""
+        self._received.rests = True
+        try:
+            return self.peek(1)
+        finally:
+            self._received.rests = False
 
 
 def unreachable(error: Exception) -> CutError:
