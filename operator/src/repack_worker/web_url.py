@@ -45,7 +45,8 @@ class WebUrl:
         try:
             # `urlsplit` takes leading spaces off, and who sees the address as it is takes it for another one.
             parts = urlsplit(text) if text[:1] != " " else urlsplit("")
-            port = parts.port if parts.port is not None else PORTS[parts.scheme]
+            usual = PORTS[parts.scheme]
+            port = usual if parts.port is None else parts.port
             path, query = quote(parts.path or "/", safe=_PATH_SAFE), quote(parts.query, safe=_QUERY_SAFE)
             host = _encoded(parts.hostname or "", numbers="[" in parts.netloc)
         except (ValueError, KeyError) as error:  # an error of encoding is a ValueError too
