@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from repack_contract.errors import without_secrets
 from repack_contract.reasons import Reason
 from repack_worker.download import CutError
+from repack_worker.patience import Patience
 from repack_worker.settings import Settings
 from repack_worker.tunnel import TlsInTls
 from repack_worker.web_url import WebUrl
@@ -57,11 +58,11 @@ class Wire:
     ) -> None:  # fmt: skip
         self.route, self.idle_since, self.used = route, 0.0, False
         self._socket, self._settings, self._clock, self._authorities = sock, settings, clock, authorities
+        self._patience = Patience(settings, clock)
         self._stream: socket.socket | TlsInTls = sock
         self._reader = _Reader(self)
+        self._seconds = -1.0
         self._is_open = self._is_aborted = self._is_finished = False
-        self._deadline: float | None = None
-        self._window_start, self._window_bytes, self._came = 0.0, 0, 0
 
     def abort(self) -> None:
         """End the connection: whoever waits for it in a thread has an error at once."""
@@ -115,7 +116,8 @@ class Wire:
         proxy = self.route.proxy if self.route.scheme == "http" else None
         if proxy and proxy.basic:
             headers = {**headers, "Proxy-Authorization": proxy.basic}
-        self._came, self._deadline, self._is_finished = 0, deadline, False
+        self._patience.begin_head(deadline)
+        self._is_finished = False
         if self.used:
             self._check_life()
         try:
@@ -124,14 +126,13 @@ class Wire:
         except TimeoutError as error:
             raise self._silent() from error
         except (OSError, HTTPException) as error:
-            if self.used and not self._came:
+            if self.used and not self._patience.came_bytes:
                 raise StaleError from error
             raise _cut(error) from error
 
     def receive_of(self, answer: HTTPResponse, room: memoryview) -> int:
         """Receive more of the body, at most once from the network; 0 at its end, which may have come early."""
-        if self._deadline is not None:
-            self._begin_body()
+        self._patience.begin_body()
         try:
             return answer.readinto1(room)
         except TimeoutError as error:
@@ -157,7 +158,7 @@ class Wire:
             raise StaleError
 
     def _send(self, method: str, target: str, headers: Mapping[str, str]) -> None:
-        self._stream.settimeout(self._settings.stall_seconds)
+        self._wait_at_most(self._settings.stall_seconds)
         connection = HTTPConnection("unused")
         connection.sock = self  # of which it uses `sendall` alone
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -180,33 +181,18 @@ class Wire:
             if answer.status >= _FINAL:
                 return answer  # others only say that one will follow (RFC 9110 15.2)
 
-    def _begin_body(self) -> None:
-        self._deadline = None
-        self._window_start, self._window_bytes = self._clock(), 0
-        self._stream.settimeout(self._settings.stall_seconds)
-
     def receive(self, room: memoryview) -> int:
         """Receive once; for `_Received`."""
-        if self._deadline is not None:
-            left = self._deadline - self._clock()
-            if left <= 0:
-                raise TimeoutError
-            self._stream.settimeout(min(left, self._settings.stall_seconds))
+        seconds = self._patience.seconds()
+        if seconds != self._seconds:  # a system call, which a body does not need each time
+            self._wait_at_most(seconds)
         count = self._stream.recv_into(room)
-        self._came += count
-        if self._deadline is None:
-            self._check_pace(count)
+        self._patience.came(count)
         return count
 
-    def _check_pace(self, count: int) -> None:
-        """Hold a server that drips for as good as one that is silent."""
-        self._window_bytes += count
-        seconds = self._clock() - self._window_start
-        if seconds < self._settings.stall_seconds:
-            return
-        if self._window_bytes < self._settings.min_bytes_per_second * seconds:
-            raise CutError(Reason.DOWNLOAD_TIMEOUT, f"only {self._window_bytes:,} bytes came within {seconds:.0f} s")
-        self._window_start, self._window_bytes = self._clock(), 0
+    def _wait_at_most(self, seconds: float) -> None:
+        self._stream.settimeout(seconds)
+        self._seconds = seconds
 
     def _silent(self) -> CutError:
         return CutError(Reason.DOWNLOAD_TIMEOUT, f"nothing came for {self._settings.stall_seconds:.0f} s")
@@ -214,7 +200,7 @@ class Wire:
     def _tunnel(self, proxy: WebUrl) -> None:
         host = f"[{self.route.host}]" if ":" in self.route.host else self.route.host
         server = f"{host}:{self.route.port}"
-        self._deadline = self._clock() + self._settings.stall_seconds
+        self._patience.begin_head(self._clock() + self._settings.stall_seconds)
         known = {"Proxy-Authorization": proxy.basic} if proxy.basic else {}
         self._send("CONNECT", server, {"Host": server, **known})
         answer = self._head("CONNECT")
@@ -232,7 +218,7 @@ class Wire:
             tls = self._socket = context.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._stream = tls
         self.check()  # the socket that was ended is perhaps the one before
-        tls.settimeout(self._settings.connect_timeout_seconds)
+        self._wait_at_most(self._settings.connect_timeout_seconds)
         tls.do_handshake()
         self._reader = _Reader(self)
 
