@@ -44,7 +44,7 @@ class Fetcher:
     @cached_property
     def _exchange(self) -> "Exchange":
         """Made when the first byte is asked for: the caches may hold everything."""
-        from repack_worker.exchange import Exchange  # noqa: PLC0415 - it is slow to import
+        from repack_worker.exchange import Exchange  # noqa: PLC0415 - what is in the caches needs none of it
 
         return Exchange(self._settings, clock=self._clock)
 
