@@ -99,7 +99,8 @@ class Exchange:
     async def _hop(self, url: WebUrl, headers: _Headers, order: Download, *, part: Part, deadline: float) -> _Outcome:
         def talk(wire: Wire) -> _Outcome:
             wire.open()
-            return self._read(wire, wire.ask(url, headers, deadline=deadline), order, part)
+            with wire.ask(url, headers, deadline=deadline) as answer:
+                return self._read(wire, answer, order, part)
 
         try:
             route = await self._connections.route(url, own=order.own)

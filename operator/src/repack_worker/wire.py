@@ -107,7 +107,7 @@ class Wire:
         self._is_open = True
 
     def ask(self, url: WebUrl, headers: Mapping[str, str], *, deadline: float) -> HTTPResponse:
-        """Send a request and return the head of its answer, by the deadline.
+        """Send a request and return the head of its answer, by the deadline; whoever has read that closes it.
 
         Raises:
             StaleError: another connection is needed.
@@ -177,9 +177,14 @@ class Wire:
     def _head(self, method: str) -> HTTPResponse:
         while True:
             answer = HTTPResponse(cast(socket.socket, self), method=method)  # it uses `makefile` alone
-            answer.begin()
-            if answer.status >= _FINAL:
-                return answer  # others only say that one will follow (RFC 9110 15.2)
+            try:
+                answer.begin()
+                if answer.status >= _FINAL:
+                    return answer  # others only say that one will follow (RFC 9110 15.2)
+            except BaseException:
+                answer.close()
+                raise
+            answer.close()
 
     def receive(self, room: memoryview) -> int:
         """Receive once; for `_Received`."""
@@ -203,7 +208,8 @@ class Wire:
         self._patience.begin_head(self._clock() + self._settings.stall_seconds)
         known = {"Proxy-Authorization": proxy.basic} if proxy.basic else {}
         self._send("CONNECT", server, {"Host": server, **known})
-        answer = self._head("CONNECT")
+        with self._head("CONNECT") as answer:
+            pass  # what it says is its status
         if answer.status // 100 != 2:
             said = f"the proxy {without_secrets(str(proxy))} answers {answer.status} {answer.reason[:100]}"
             raise unreachable(OSError(said))
