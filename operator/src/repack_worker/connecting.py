@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
@@ -158,7 +157,7 @@ def _proxy(address: str | None) -> WebUrl | None:
     try:
         return WebUrl.read(address)
     except NoWebUrlError as error:
-        kind = "a proxy of that kind" if "socks" in urlsplit(address).scheme else "that as a proxy"
+        kind = "a proxy of that kind" if address.startswith("socks") else "that as a proxy"
         raise RepackError(
             Reason.INDEX_UNREACHABLE,
             f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY says {without_secrets(address)}, and {kind} cannot be used.",

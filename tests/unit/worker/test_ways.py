@@ -168,7 +168,7 @@ async def test_a_proxy_that_refuses_a_tunnel_is_named_without_its_password(setti
     assert "word" not in caught.value.message
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:word@127.0.0.1:1080", "http://pro xy:3128"])
+@pytest.mark.parametrize("proxy", ["socks5://me:word@127.0.0.1:1080", "http://pro xy:3128", "http://me:word@[::1"])
 async def test_a_proxy_that_cannot_be_used_says_what_to_do(settings, tmp_path, environment, proxy):
     environment.setenv("all_proxy", proxy)
     with pytest.raises(RepackError, match="cannot be used") as caught:
