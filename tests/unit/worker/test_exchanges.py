@@ -22,7 +22,7 @@ SILENCE_SECONDS = 30
 
 @pytest.fixture
 def settings(settings):
-    return settings.model_copy(update={"download_attempts": 1})
+    return settings.but(download_attempts=1)
 
 
 def an_order(url: str, tmp_path, **more: object) -> Download:
@@ -134,7 +134,7 @@ async def test_what_came_of_a_cut_chunked_answer_is_not_fetched_again(settings, 
     rest = an_answer(b"dy", "Content-Range: bytes 6-7/8", status="206 Partial Content")
     told: list[int] = []
     with ScriptedServer(cut, rest) as server:
-        twice = settings.model_copy(update={"download_attempts": 2})
+        twice = settings.but(download_attempts=2)
         assert await got(server, twice, tmp_path, on_bytes=told.append) == [b"the body"]
     assert b"range: bytes=6-\r\n" in server.requests[1].lower()
     assert sum(told) == 8
@@ -169,7 +169,7 @@ def downloading() -> list[str]:
 
 @pytest.mark.parametrize("begun", [KEEP_SILENT, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe"])
 async def test_a_cancelled_download_ends_its_thread_at_once_and_leaves_nothing(settings, tmp_path, begun):
-    patient = settings.model_copy(update={"stall_seconds": SILENCE_SECONDS})
+    patient = settings.but(stall_seconds=SILENCE_SECONDS)
     with ScriptedServer(begun) as server:
         async with Fetcher(patient) as fetcher:
             task = asyncio.create_task(fetcher.download(an_order(f"{server.base}/x", tmp_path)))
@@ -184,7 +184,7 @@ async def test_a_cancelled_download_ends_its_thread_at_once_and_leaves_nothing(s
 
 
 async def test_a_fetcher_that_is_closed_ends_what_still_waits(settings, tmp_path):
-    patient = settings.model_copy(update={"stall_seconds": SILENCE_SECONDS})
+    patient = settings.but(stall_seconds=SILENCE_SECONDS)
     with ScriptedServer(KEEP_SILENT) as server:
         async with Fetcher(patient) as fetcher:
             task = asyncio.create_task(fetcher.download(an_order(f"{server.base}/x", tmp_path)))
@@ -233,7 +233,6 @@ async def test_a_redirect_to_the_same_server_keeps_credentials_and_one_to_anothe
 @pytest.mark.parametrize("location", ["ftp://example.org/x", "http://[::1", "http:///", "//a b/"])
 async def test_a_redirect_to_what_is_no_web_address_is_named(settings, tmp_path, location):
     with ScriptedServer(an_answer(b"", f"Location: {location}", status="302 Found")) as server:
-        settings = settings.model_copy(update={"download_attempts": 1})
         error = await failed(server, settings, tmp_path)
     assert error.reason in {Reason.PLUGIN_NOT_FOUND, Reason.INDEX_UNREACHABLE}
     assert "redirect" in error.message

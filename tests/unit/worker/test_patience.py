@@ -20,7 +20,7 @@ def clock():
 
 @pytest.fixture
 def patience(settings, clock):
-    return Patience(settings.model_copy(update={"stall_seconds": 10, "min_bytes_per_second": 100}), clock)
+    return Patience(settings.but(stall_seconds=10, min_bytes_per_second=100), clock)
 
 
 def test_each_byte_of_a_head_may_take_its_time_but_all_of_them_only_until_the_deadline(patience, clock):

@@ -27,7 +27,7 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def settings(settings):
-    return settings.model_copy(update={"download_attempts": 1})
+    return settings.but(download_attempts=1)
 
 
 async def get(url: str, settings, tmp_path) -> bytes:
@@ -139,7 +139,7 @@ async def test_a_tunnel_is_asked_of_a_proxy_which_learns_nothing_else(settings, 
     environment.setenv("SSL_CERT_FILE", str(authority))
     with ScriptedServer(ESTABLISHED, tls=tls_of(authority) if by_tls else None) as proxy:
         environment.setenv("https_proxy", proxy.base.replace("://", "://me:word@"))
-        settings = settings.model_copy(update={"index_url": base})
+        settings = settings.but(index_url=base)
         async with Fetcher(settings) as fetcher:
             for name in ("one", "two"):
                 order = Download(f"{base}/files/x", tmp_path / name, "The plugin", 1000, headers={"X-Ours": "secret"})
@@ -197,7 +197,7 @@ async def test_a_server_that_never_ends_the_tls_handshake_gave_no_connection(set
                 while connection.recv(4096):
                     pass
 
-    settings = settings.model_copy(update={"connect_timeout_seconds": 0.5})
+    settings = settings.but(connect_timeout_seconds=0.5)
     with Silent() as server, pytest.raises(RepackError, match="no connection within") as caught:
         await get(f"https://127.0.0.1:{server.port}/x", settings, tmp_path)
     assert caught.value.reason is Reason.INDEX_UNREACHABLE
