@@ -49,7 +49,13 @@ def _certificates(folder: Path) -> Path:
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False
         )
-        if not is_authority:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        if is_authority:  # Python 3.13 believes none without it
+            may = {"digital_signature": False, "content_commitment": False, "key_encipherment": False,
+                   "data_encipherment": False, "key_agreement": False, "key_cert_sign": True, "crl_sign": True,
+                   "encipher_only": False, "decipher_only": False}  # fmt: skip
+            builder = builder.add_extension(x509.KeyUsage(**may), critical=True)
+        else:
             address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
             builder = builder.add_extension(address, critical=False)
         both.append(builder.sign(keys[0], hashes.SHA256()).public_bytes(Encoding.PEM))

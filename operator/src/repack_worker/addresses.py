@@ -1,4 +1,4 @@
-"""Which network addresses may be connected to. Pure; `transport.py` asks for every connection, redirects too.
+"""Which network addresses may be connected to. Pure; `connecting.py` asks for every connection, redirects too.
 
 Whoever writes a task names addresses, and so do a plugin's lock and the redirect of a server: none of them must lead
 to the inside of the cluster, to the node's metadata service or to this Pod itself. What the operator of an installation

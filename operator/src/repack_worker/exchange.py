@@ -1,79 +1,53 @@
 """One exchange with a server: a request, and its answer written to disk within our limits.
 
-Apart from `fetch.py` because httpx takes a tenth of a second to import, which a pack with warm caches need not spend.
-HTTP/1.1: in pure Python HTTP/2 is bound by the CPU (repackaging.md 7).
+The event loop resolves, checks and connects; TLS, the request and its answer are a thread's, of a pool of our own:
+receiving, hashing and writing let go of the interpreter's lock. HTTP/1.1: HTTP/2 in pure Python is bound by the CPU
+(repackaging.md 7).
 """
 
 import asyncio
 import contextlib
-import hashlib
-import re
-import time
-from collections.abc import AsyncIterator, Callable
-from email.utils import parsedate_to_datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import httpx
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from typing import Union
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
+from repack_worker.answers import announced, check_status, continues, redirect_of, validator
+from repack_worker.connecting import Connections
 from repack_worker.download import CutError, Download, Part
+from repack_worker.receiving import Sink
 from repack_worker.settings import Settings, proxy_for
-from repack_worker.threads import in_thread
-from repack_worker.transport import DIRECT, Transport
+from repack_worker.web_url import NoWebUrlError, WebUrl
+from repack_worker.wire import Route, StaleError, Wire
 
 MAX_REDIRECTS = 5
 _CERTIFICATE_HINT = "Put the certificate authority of the server, or of the proxy between, into SSL_CERT_FILE."
-_GONE = {404, 410}
-_DENIED = {401, 403}
-_CHUNK = 1 << 18
-_BATCH = 1 << 20
-"""So much is hashed and written at once, in a thread."""
+_BUFFER = 1 << 18
+_DRAINED = 1 << 16
+"""Longest body of a redirect that is read for the sake of the connection."""
+
+_Headers = dict[str, str]
+_Outcome = Union[str, "_Redirect"]
+"""The sha256 of the whole file, or where to ask for it."""
 
 
-class _Sink:
-    """Writes and hashes what comes, in a thread while more is received; the last of a file here.
+class _Room(threading.local):
+    """The buffer of a thread."""
 
-    What has come is written whatever ends the block, for a further attempt goes on from there.
-    """
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_BUFFER))
 
-    def __init__(self, path: Path, *, there: int) -> None:
-        self._path, self._there, self._digest = path, there, hashlib.sha256()
-        self._waiting: list[bytes] = []
-        self._size = 0
 
-    async def __aenter__(self) -> Self:
-        self._file = self._path.open("ab" if self._there else "wb", buffering=0)
-        if self._there:
-            await in_thread(_digest_into, self._path, self._digest)
-        return self
+@dataclass(frozen=True)
+class _Redirect:
+    """Where an answer sends us."""
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._file:
-            self._write()
-
-    async def add(self, chunk: bytes) -> None:
-        """Take a chunk."""
-        self._waiting.append(chunk)
-        self._size += len(chunk)
-        if self._size >= _BATCH:
-            await in_thread(self._write)
-
-    def _write(self) -> None:
-        batch, self._waiting, self._size = b"".join(self._waiting), [], 0
-        self._digest.update(batch)
-        rest = memoryview(batch)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the whole file, once the block has ended."""
-        return self._digest.hexdigest()
+    location: str
 
 
 class Exchange:
@@ -81,121 +55,155 @@ class Exchange:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
-        timeout = httpx.Timeout(settings.stall_seconds, connect=settings.connect_timeout_seconds, pool=None)
-        limits = httpx.Limits(max_connections=settings.connections, max_keepalive_connections=settings.connections)
-        self._client = httpx.AsyncClient(
-            timeout=timeout,
-            transport=Transport(settings.addresses, limits=limits, proxy_for=proxy_for),
-            follow_redirects=True,
-            max_redirects=MAX_REDIRECTS,
-            headers={"User-Agent": "dify-repack", "Accept-Encoding": "identity"},
-        )
+        self._connections = Connections(settings, clock=clock, proxy_for=proxy_for)
+        self._slots = asyncio.Semaphore(settings.connections)
+        self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="download")
+        self._room = _Room()
+        self._busy: set[Wire] = set()
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._client.aclose()
+        """Close every connection and end the threads, at once also where one still waits for a server."""
+        for wire in self._busy:
+            wire.abort()
+        self._connections.close()
+        self._threads.shutdown()
 
     async def transfer(self, order: Download, part: Part) -> str:
         """Ask once, from where the last attempt ended; return the sha256 of the whole file."""
-        there = part.size
         try:
-            request = self._request(order, part)
-            # A server may drip its headers too; the client's own patience begins anew with each byte.
-            async with asyncio.timeout(self._settings.stall_seconds * 2):
-                response = await self._client.send(request, stream=True, follow_redirects=not order.own)
-            async with contextlib.aclosing(response):
-                _check_status(response, order, part)
-                if there and not _continues(response, order, part):
-                    order.on_bytes(-there)
-                    there = 0
-                return await self._receive(response, order, part=part, there=there)
-        except (httpx.TimeoutException, TimeoutError) as error:
-            raise _timeout(error, self._settings) from error
-        except httpx.TooManyRedirects as error:
-            raise RepackError(
-                Reason.INDEX_UNREACHABLE, f"{order.what}: more than {MAX_REDIRECTS} redirects from {order.shown_url}."
-            ) from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            url = WebUrl.read(order.url)
+        except NoWebUrlError as error:
             raise RepackError(order.missing, f"{order.what}: {order.shown_url} is no web address.") from error
-        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
-            raise CutError(Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut: {error or type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise RepackError(
-                    Reason.INDEX_UNREACHABLE, f"{order.what}: {error} ({order.shown_url}).", hint=_CERTIFICATE_HINT
-                ) from error
-            message = f"the server could not be reached: {error or type(error).__name__}"
-            raise CutError(Reason.INDEX_UNREACHABLE, message) from error
+        headers = _headers(order, part)
+        if url.basic:
+            headers["authorization"] = url.basic
+        async with self._slots:
+            return await self._follow(url, headers, order, part)
 
-    def _request(self, order: Download, part: Part) -> httpx.Request:
-        resume = {"Range": f"bytes={part.size}-", **({"If-Range": part.validator} if part.validator else {})}
-        headers = {**order.headers, **(resume if part.size else {})}
-        request = self._client.build_request("GET", order.url, headers=headers)
-        request.extensions[DIRECT] = order.own
-        return request
+    async def _follow(self, url: WebUrl, headers: _Headers, order: Download, part: Part) -> str:
+        # One deadline for the heads of all answers, for a server may drip them, too.
+        deadline = self._clock() + self._settings.stall_seconds * 2
+        for _ in range(MAX_REDIRECTS + 1):
+            headers["host"] = url.netloc
+            outcome = await self._hop(url, headers, order, part=part, deadline=deadline)
+            if not isinstance(outcome, _Redirect):
+                return outcome
+            url, before = _target(url, outcome, order), url
+            headers.pop("cookie", None)
+            if not url.may_know_what_is_for(before):
+                headers.pop("authorization", None)
+        raise RepackError(
+            Reason.INDEX_UNREACHABLE, f"{order.what}: more than {MAX_REDIRECTS} redirects from {order.shown_url}."
+        )
 
-    async def _receive(self, response: httpx.Response, order: Download, *, part: Part, there: int) -> str:
-        part.validator = _validator(response)
-        announced = _announced(response, there)
-        if announced is not None:
-            _check_limit(announced, order)
-            order.on_total(announced)
+    async def _hop(self, url: WebUrl, headers: _Headers, order: Download, *, part: Part, deadline: float) -> _Outcome:
+        def talk(wire: Wire) -> _Outcome:
+            wire.open()
+            with wire.ask(url, headers, deadline=deadline) as answer:
+                return self._read(wire, answer, order, part)
+
+        try:
+            route = await self._connections.route(url, own=order.own)
+            wire = self._connections.take(route)
+            if wire:
+                try:
+                    return await self._with(wire, talk)
+                except StaleError:
+                    pass  # the server had closed it, no byte of an answer came: this is no attempt
+            return await self._with(await self._new(route, deadline), talk)
+        except ssl.SSLCertVerificationError as error:
+            raise RepackError(
+                Reason.INDEX_UNREACHABLE, f"{order.what}: {error} ({order.shown_url}).", hint=_CERTIFICATE_HINT
+            ) from error
+
+    async def _new(self, route: Route, deadline: float) -> Wire:
+        try:
+            async with asyncio.timeout(deadline - self._clock()):
+                return await self._connections.make(route)
+        except TimeoutError as error:
+            message = f"nothing came for {self._settings.stall_seconds:.0f} s"
+            raise CutError(Reason.DOWNLOAD_TIMEOUT, message) from error
+
+    async def _with(self, wire: Wire, talk: Callable[[Wire], _Outcome]) -> _Outcome:
+        """Use a connection in a thread; when this is cancelled, the thread has ended before it is told."""
+        self._busy.add(wire)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, talk, wire)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            wire.abort()
+            while not running.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
+            raise
+        finally:
+            self._busy.discard(wire)
+            self._put_away(wire)
+
+    def _put_away(self, wire: Wire) -> None:
+        if wire.is_reusable:
+            self._connections.give_back(wire)
+        else:
+            wire.close()
+
+    def _read(self, wire: Wire, answer: HTTPResponse, order: Download, part: Part) -> _Outcome:
+        location = None if order.own else redirect_of(answer)
+        if location is not None:
+            self._drain(wire, answer)
+            return _Redirect(location)
+        check_status(answer, order, part)
+        there = part.size
+        if there and not continues(answer, order, part):
+            order.on_bytes(-there)
+            there = 0
+        return self._receive(wire, answer, order, part=part, there=there)
+
+    def _receive(self, wire: Wire, answer: HTTPResponse, order: Download, *, part: Part, there: int) -> str:
+        part.validator = validator(answer)
+        length = announced(answer)
+        whole = None if length is None else there + length
+        if whole is not None:
+            _check_limit(whole, order)
+            order.on_total(whole)
         done = there
-        async with _Sink(part.path, there=there) as sink:
-            async for chunk in self._steadily(response):
-                done += len(chunk)
+        sink = Sink(part.path, self._room.view, there=there, tell=order.on_bytes, check=wire.check)
+        with sink:
+            while done != whole and (
+                count := sink.receive(lambda room: wire.receive_of(answer, room), most=order.limit - done)
+            ):
+                done += count
                 _check_limit(done, order)
-                await sink.add(chunk)
-                order.on_bytes(len(chunk))
-        if announced is not None and done < announced:
-            raise CutError(Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut after {done:,} of {announced:,} bytes")
+        if whole is not None and done < whole:
+            raise CutError(Reason.DOWNLOAD_TIMEOUT, f"the transfer was cut after {done:,} of {whole:,} bytes")
+        wire.finish(answer)
         return sink.sha256
 
-    async def _steadily(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Yield what comes; a server that drips is as good as one that is silent."""
-        window_start, window_bytes = self._clock(), 0
-        async for chunk in response.aiter_raw():
-            yield chunk
-            window_bytes += len(chunk)
-            seconds = self._clock() - window_start
-            if seconds < self._settings.stall_seconds:
-                continue
-            if window_bytes < self._settings.min_bytes_per_second * seconds:
-                raise CutError(Reason.DOWNLOAD_TIMEOUT, f"only {window_bytes:,} bytes came within {seconds:.0f} s")
-            window_start, window_bytes = self._clock(), 0
+    def _drain(self, wire: Wire, answer: HTTPResponse) -> None:
+        left = announced(answer)
+        if left is not None and left <= _DRAINED:
+            while left and (count := wire.receive_of(answer, self._room.view)):
+                left -= count
+            wire.finish(answer)
 
 
-def _continues(response: httpx.Response, order: Download, part: Part) -> bool:
-    """Tell whether the answer goes on where we stopped; a server may answer with the whole file, or with nonsense."""
-    if response.status_code != httpx.codes.PARTIAL_CONTENT:
-        return False
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    if found and int(found.group(1)) == part.size:
-        return True
-    _begin_anew(order, part)
-    raise CutError(Reason.DOWNLOAD_TIMEOUT, "the server sent another part of the file than was asked for")
+def _headers(order: Download, part: Part) -> _Headers:
+    headers = {"user-agent": "dify-repack", "accept": "*/*", "accept-encoding": "identity", "connection": "keep-alive"}
+    headers |= {name.lower(): value for name, value in order.headers.items()}
+    if part.size:
+        headers |= {"range": f"bytes={part.size}-", **({"if-range": part.validator} if part.validator else {})}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):  # the value may be a secret
+            message = f"{order.what}: the header {name} has characters that none can have ({order.shown_url})."
+            raise RepackError(Reason.INTERNAL, message, hint="Correct the token or the password in the settings.")
+    return headers
 
 
-def _begin_anew(order: Download, part: Part) -> None:
-    order.on_bytes(-part.size)
-    part.path.unlink(missing_ok=True)
-
-
-def _validator(response: httpx.Response) -> str | None:
-    etag: str = response.headers.get("ETag", "")
-    modified: str | None = response.headers.get("Last-Modified")
-    return etag if etag.startswith('"') else modified
-
-
-def _digest_into(path: Path, digest: "hashlib._Hash") -> None:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-
-
-def _announced(response: httpx.Response, there: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return there + int(length) if length.isdigit() else None
+def _target(url: WebUrl, redirect: _Redirect, order: Download) -> WebUrl:
+    try:
+        return url.joined(redirect.location)
+    except NoWebUrlError as error:
+        message = f"{order.what}: {order.shown_url} redirects to what is no web address."
+        raise RepackError(order.missing, message) from error
 
 
 def _check_limit(size: int, order: Download) -> None:
@@ -205,56 +213,3 @@ def _check_limit(size: int, order: Download) -> None:
             f"{order.what} has more than the allowed {order.limit:,} bytes ({order.shown_url}).",
             hint=order.limit_hint,
         )
-
-
-def _timeout(error: Exception, settings: Settings) -> CutError:
-    if isinstance(error, httpx.ConnectTimeout):
-        return CutError(Reason.INDEX_UNREACHABLE, f"no connection within {settings.connect_timeout_seconds:.0f} s")
-    return CutError(Reason.DOWNLOAD_TIMEOUT, f"nothing came for {settings.stall_seconds:.0f} s")
-
-
-def _check_status(response: httpx.Response, order: Download, part: Part) -> None:
-    status = response.status_code
-    if response.is_success:
-        return
-    if order.own and response.is_redirect:
-        raise RepackError(
-            Reason.INTERNAL, f"{order.what}: {order.shown_url} redirects, which our own server never does."
-        )
-    if status in _GONE:
-        raise RepackError(order.missing, f"{order.what}: the server answers {status} for {order.shown_url}.")
-    if status == httpx.codes.TOO_MANY_REQUESTS or _is_used_up(response):
-        wait = _retry_after(response)
-        asked = f" and to wait {wait:.0f} s" if wait else ""
-        raise CutError(
-            Reason.RATE_LIMITED, f"the server asks to be called less often ({status}){asked}", wait_seconds=wait
-        )
-    if status in _DENIED:
-        raise RepackError(
-            order.missing,
-            f"{order.what}: the server refuses {order.shown_url} ({status}).",
-            hint=order.denied_hint,
-        )
-    if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-        _begin_anew(order, part)
-    raise CutError(Reason.INDEX_UNREACHABLE, f"the server answers {status}")
-
-
-def _is_used_up(response: httpx.Response) -> bool:
-    """Tell whether GitHub says 403 because its hourly rate is used up, and not because it is forbidden."""
-    limited = response.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in response.headers
-    return response.status_code == httpx.codes.FORBIDDEN and limited
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Read `Retry-After` (seconds or a date, RFC 9110 10.2.3), or GitHub's `X-RateLimit-Reset` (a time)."""
-    value = response.headers.get("Retry-After", "").strip()
-    reset = response.headers.get("X-RateLimit-Reset", "").strip()
-    if not value and reset.isdigit():
-        return max(0.0, float(reset) - time.time())
-    if value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None

@@ -44,7 +44,7 @@ class Fetcher:
     @cached_property
     def _exchange(self) -> "Exchange":
         """Made when the first byte is asked for: the caches may hold everything."""
-        from repack_worker.exchange import Exchange  # noqa: PLC0415 - it is slow to import
+        from repack_worker.exchange import Exchange  # noqa: PLC0415 - what is in the caches needs none of it
 
         return Exchange(self._settings, clock=self._clock)
 
@@ -74,8 +74,9 @@ class Fetcher:
                     details={"file": order.target.name, "expected": order.sha256, "actual": sha256},
                 )
             part.path.replace(order.target)
-        finally:
+        except BaseException:
             part.path.unlink(missing_ok=True)
+            raise
         return sha256
 
     async def read_json(self, order: Download) -> Any:

@@ -5,6 +5,7 @@ message and a hint exist for it.
 """
 
 import errno
+import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -76,8 +77,7 @@ def named(error: Exception, *, doing: str) -> RepackError:
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    import ssl  # noqa: PLC0415 - with httpx slow to import, and what went well needs neither
+    import ssl  # noqa: PLC0415 - slow to import, and what went well does not need it
 
-    import httpx  # noqa: PLC0415
-
-    return isinstance(error, httpx.HTTPError | ssl.SSLError)
+    httpx = sys.modules.get("httpx")  # what nobody has imported has raised nothing
+    return isinstance(error, ssl.SSLError) or (httpx is not None and isinstance(error, httpx.HTTPError))

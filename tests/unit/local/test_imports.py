@@ -9,7 +9,8 @@ from fakes.plugins import PYPROJECT, a_lock, a_package, plugin_files
 OF_OTHERS = {"aiohttp", "celpy", "fastapi", "jsonschema", "kopf", "kubernetes", "redis", "uvicorn", "websockets"}
 OF_MODELS = {"pydantic", "pydantic_core", "pydantic_settings"}
 OF_TERMINALS = {"click", "pygments", "rich", "shtab"}
-OF_NETWORKS = {"anyio", "certifi", "h11", "httpcore", "httpx", "repack_worker.exchange", "repack_worker.transport"}
+OF_HTTPX = {"anyio", "certifi", "h11", "httpcore", "httpx"}
+OF_NETWORKS = OF_HTTPX | {"repack_worker.connecting", "repack_worker.exchange", "repack_worker.wire"}
 OF_LATER_STAGES = {
     "cryptography", "elftools", "tarfile", "repack_worker.build", "repack_worker.building", "importlib.metadata",
     "repack_worker.dashboard_store", "repack_worker.ingest", "repack_worker.proving", "repack_worker.resolve",

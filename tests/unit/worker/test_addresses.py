@@ -1,10 +1,10 @@
 """Nothing that others name leads inside: not their address, not a redirect, not a name that changes its address."""
 
+import asyncio
 import json
 from ipaddress import ip_address
 from typing import Any
 
-import httpcore
 import pytest
 
 from fakes.index import FakeIndex, Fault, a_wheel
@@ -13,12 +13,12 @@ from fakes.sites import FakeSites
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_contract.values import PackageIndex
-from repack_worker import transport
+from repack_worker import connecting
 from repack_worker.addresses import AddressPolicy, Entry, is_public
+from repack_worker.connecting import connected
 from repack_worker.fetch import Download, Fetcher
 from repack_worker.settings import Settings, load_settings
 from repack_worker.sources import UrlSource
-from repack_worker.transport import CheckedBackend
 from secure_index import secure
 
 
@@ -124,33 +124,25 @@ async def test_our_own_server_may_be_anywhere_but_may_not_send_us_on(tmp_path, s
         await get(url, settings, tmp_path, own=True)
 
 
-class Network(httpcore.AsyncNetworkBackend):
-    """Remembers where a connection would have gone."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    async def connect_tcp(self, host: str, port: int, *_args: Any, **_words: Any) -> httpcore.AsyncNetworkStream:
-        self.asked.append(host)
-        raise httpcore.ConnectError("this network leads nowhere")
-
-
 async def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(monkeypatch):
     """DNS rebinding: the second answer would be this machine, and nobody asks a second time."""
-    answers = [["93.184.216.34", "10.0.0.7"], ["127.0.0.1"]]
+    answers, asked = [["93.184.216.34", "10.0.0.7"], ["127.0.0.1"]], []
 
     async def resolved(_host: str, _port: int) -> list[str]:
         return answers.pop(0)
 
-    monkeypatch.setattr(transport, "resolved", resolved)
-    backend = CheckedBackend(AddressPolicy())
-    network = backend._network = Network()
-    with pytest.raises(httpcore.ConnectError):
-        await backend.connect_tcp("rebind.example", 80)
-    assert network.asked == ["93.184.216.34"], "the public one only, by its number"
+    async def connect(_loop: object, _sock: object, address: tuple[str, int]) -> None:
+        asked.append(address)
+        raise OSError("this network leads nowhere")
+
+    monkeypatch.setattr(connecting, "resolved", resolved)
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "sock_connect", connect)
+    with pytest.raises(OSError, match="leads nowhere"):
+        await connected("rebind.example", 80, policy=AddressPolicy(), seconds=5)
+    assert asked == [("93.184.216.34", 80)], "the public one only, by its number"
     with pytest.raises(RepackError, match=r"rebind\.example:80, which is 127\.0\.0\.1, is an address of this machine"):
-        await backend.connect_tcp("rebind.example", 80)
-    assert len(network.asked) == 1
+        await connected("rebind.example", 80, policy=AddressPolicy(), seconds=5)
+    assert len(asked) == 1
 
 
 async def test_a_plugin_cannot_name_a_wheel_inside_the_cluster(tmp_path, settings, index, pack):

@@ -86,7 +86,7 @@ class GitHubSource:
         return f"{self.base_url.rstrip('/')}/{self.repo}/releases/download/{tag}/{asset}"
 
     def _headers(self, accept: str) -> dict[str, str]:
-        # httpx takes the token off when GitHub redirects to another host, where its files lie.
+        # The token is taken off when GitHub redirects to another host, where its files lie.
         return {
             "Accept": accept,
             "X-GitHub-Api-Version": "2022-11-28",
