@@ -66,20 +66,19 @@ def named(mark: str) -> list[int]:
 
 
 def leaving(mark: str, *, then: str = "", hold: bool = False) -> str:
-    """Return code that leaves a process: forked twice, in a session of its own, its files closed unless it holds."""
-    closing = "" if hold else "os.closerange(0, 64)"
+    """Return code that leaves a process: forked twice, in a session of its own, its files closed unless it holds them."""
+    closing = "" if hold else "os.closerange(0, told); os.closerange(told + 1, 64)"
     return f"""
 import os, time
 ready, told = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        os.set_inheritable(told, True)
-        os.write(told, b"x")
         {closing or "pass"}
         os.execv({PYTHON!r}, [{mark!r}, "-I", "-S", "-c", "import time; time.sleep(50)", {mark!r}])
     os._exit(0)
-os.read(ready, 1)
+os.close(told)
+os.read(ready, 1)  # its end, once the process has its name: the other side is closed by exec
 {then}
 """
 
