@@ -66,7 +66,7 @@ def named(mark: str) -> list[int]:
 
 
 def leaving(mark: str, *, then: str = "", hold: bool = False) -> str:
-    """Return code that leaves a process: forked twice, in a session of its own, its files closed unless it holds them."""
+    """Return code that leaves a process: forked twice, in a session of its own, its files closed or held."""
     closing = "" if hold else "os.closerange(0, told); os.closerange(told + 1, 64)"
     return f"""
 import os, time
