@@ -143,7 +143,7 @@ def test_it_ends_when_we_are_killed(isolation, mark):
     with subprocess.Popen([sys.executable, "-u", "-c", OURS, str(at), *command], stdout=subprocess.PIPE) as ours:
         assert ours.stdout is not None
         assert ours.stdout.readline() == b"left\n"
-        assert named(mark)
+        wait_until(lambda: named(mark), what="its name, which the kernel gives it at the end of exec")
         ours.kill()
     wait_until(lambda: named(mark) == [], what="what was left to be gone")
 
@@ -179,7 +179,7 @@ async def test_a_command_that_ends_leaves_those_of_another_alone(isolation, mark
             await told.wait()
         await isolation.run(python(leaving(mark)), env=ENV, timeout_seconds=20)
         assert named(mark) == []
-        assert named(other)
+        wait_until(lambda: named(other), what="its name, which the kernel gives it at the end of exec")
     finally:
         holding.cancel()
         await asyncio.wait([holding])
