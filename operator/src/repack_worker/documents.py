@@ -18,15 +18,9 @@ from repack_worker.work import TargetWork, Work
 REPORT, SBOM, PUBLIC_KEY = "report.json", "sbom.cdx.json", "public_key.pem"
 
 
-def licences_in(target: TargetWork) -> dict[Wheel, Licence]:
-    """Return what each wheel of a target states."""
-    return {wheel: licence_stated_by(target.files[wheel]) for wheel in target.wheels}
-
-
-def companions_of(
-    work: Work, target: TargetWork, sha256: str, *, licenses: Mapping[Wheel, Licence]
-) -> dict[str, bytes]:
+def companions_of(work: Work, target: TargetWork, sha256: str) -> dict[str, bytes]:
     """Return the files beside a package by the end of their name."""
+    licenses = {wheel: licence_stated_by(target.files[wheel]) for wheel in target.wheels}
     signer = Signer(work.settings.signing_key_file) if work.settings.signing_key_file else None
     documents = {
         REPORT: _json(report_of(work, target, sha256, licenses=licenses)),

@@ -3,11 +3,12 @@
 import asyncio
 import os
 
-from repack_worker.archive import Limits
+from repack_worker.archive import Limits, sha256_of
 from repack_worker.confinement import is_possible
 from repack_worker.interpreters import find_interpreter
 from repack_worker.isolation import choose_isolation
 from repack_worker.platforms import cpus
+from repack_worker.threads import in_thread
 from repack_worker.uv_versions import UvVersions
 from repack_worker.verify import Bench, prove
 from repack_worker.work import TargetWork, Work
@@ -36,9 +37,14 @@ async def prove_targets(work: Work) -> None:
 
     async def one(target: TargetWork) -> None:
         with work.attempting(target):
-            target.proof = await prove(
-                target.the_package, bench=bench, folder=work.folder, limits=limits, cpus=cpus(target.arch)
-            )
+            # Of what is verified, before any of it runs; meanwhile other programs do the work.
+            hashing = asyncio.create_task(in_thread(sha256_of, target.the_package))
+            try:
+                target.proof = await prove(
+                    target.the_package, bench=bench, folder=work.folder, limits=limits, cpus=cpus(target.arch)
+                )
+            finally:
+                target.sha256 = await hashing
             journal.say(target.proof.verification.message or "verified")
 
     # All are waited for: a target that fails must not cut off another one that is about to pass.

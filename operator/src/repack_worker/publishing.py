@@ -1,10 +1,8 @@
 """The stage Publish."""
 
-import asyncio
-
 from repack_contract.values import Artifact
 from repack_worker.archive import sha256_of
-from repack_worker.documents import companions_of, licences_in
+from repack_worker.documents import companions_of
 from repack_worker.sweeping import sweep_caches
 from repack_worker.threads import in_thread
 from repack_worker.work import Work
@@ -15,9 +13,9 @@ async def publish(work: Work) -> None:
     for target in work.live:
         package = target.the_package
         size = package.stat().st_size
-        sha256, licenses = await asyncio.gather(in_thread(sha256_of, package), in_thread(licences_in, target))
+        sha256 = target.sha256 or await in_thread(sha256_of, package)
         work.journal.total(size)
-        companions = await in_thread(companions_of, work, target, sha256, licenses=licenses)
+        companions = await in_thread(companions_of, work, target, sha256)
         uri = await work.store.put(
             package, target=target.arch, sha256=sha256, companions=companions, on_bytes=work.journal.moved
         )

@@ -53,6 +53,8 @@ class TargetWork:
     package: Path | None = None
     checksum: str = ""
     """The daemon's checksum of the package."""
+    sha256: str = ""
+    """That of the file."""
     proof: "Proof | None" = None
     warnings: list[str] = field(default_factory=list)
     failure: RepackError | None = None
