@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repack_contract.choices import Arch
-from repack_contract.errors import RepackError
+from repack_contract.errors import RepackError, sanitize
 from repack_contract.reasons import Reason
 from repack_contract.values import PluginInfo
 from repack_worker.archive import Unpacked, invalid
@@ -174,4 +174,7 @@ def _display_name(manifest: dict[str, Any]) -> str | None:
     label = manifest.get("label")
     if isinstance(label, dict):
         label = label.get("en_US") or next(iter(label.values()), None)
-    return label[:256] if isinstance(label, str) else None
+    if not isinstance(label, str):
+        return None
+    # Half of a surrogate pair, which YAML can spell, has no place in JSON.
+    return sanitize(label.encode("utf-8", "replace").decode(), limit=256)

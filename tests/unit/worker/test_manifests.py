@@ -3,7 +3,9 @@
 import pytest
 
 from fakes.plugins import MANIFEST, a_package, plugin_files
+from repack_contract import task as models
 from repack_contract.choices import Arch
+from repack_contract.edges import as_model
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
 from repack_worker.archive import Limits, unpack
@@ -19,6 +21,20 @@ def test_a_valid_manifest_is_read(tmp_path):
     plugin = plugin_with(tmp_path, MANIFEST)
     assert (plugin.author, plugin.name, plugin.version, plugin.display_name) == ("tester", "tiny", "0.0.1", "Tiny")
     assert plugin.identity == f"tester/tiny:0.0.1@{plugin.checksum}"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r'"Half \ud83d of one"', "Half ? of one"),
+        (r'"\x1b]0;title\x07 Rain"', "\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER} Rain"),
+        ("x" * 300, "x" * 255 + "…"),
+    ],
+)
+def test_a_label_that_no_message_can_hold_is_shown_as_far_as_it_can(tmp_path, written, shown):
+    plugin = plugin_with(tmp_path, MANIFEST.replace("en_US: Tiny", f"en_US: {written}"))
+    assert plugin.display_name == shown
+    assert as_model(plugin.info, models.PluginInfo).model_dump_json()
 
 
 @pytest.mark.parametrize(
