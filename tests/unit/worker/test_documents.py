@@ -1,14 +1,18 @@
 """What lies beside a package: a bill of materials that the standard's own schema accepts, and a report."""
 
+import importlib.metadata
 import json
+import subprocess
 from pathlib import Path
 
+import uv
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from fakes.index import a_wheel
 from fakes.plugins import a_package, plugin_files
 from repack_worker.licences import Licence, licence_stated_by
+from repack_worker.our_uv import our_uv_version
 
 
 def beside(result, kind):
@@ -59,3 +63,9 @@ async def test_the_report_tells_index_tools_warnings_and_every_installation_with
 def test_a_wheel_that_is_none_has_no_licence(tmp_path):
     (tmp_path / "x.whl").write_bytes(b"no zip")
     assert licence_stated_by(tmp_path / "x.whl") == Licence()
+
+
+def test_the_uv_that_a_report_names_is_the_one_that_is_installed():
+    assert our_uv_version() == importlib.metadata.version("uv")
+    told = subprocess.run([uv.find_uv_bin(), "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout.split()[1] == our_uv_version()
