@@ -68,11 +68,11 @@ def stored(cluster: Cluster) -> Iterator[Stored]:
 def test_a_package_outlives_the_pod_of_the_dashboard_that_took_it(stored: Stored):
     pod = stored.cluster.get("deploy", f"{RELEASE}-dashboard", namespace=HOME)["spec"]["template"]["spec"]
     assert [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume] == []
-    stored.cluster.apply(task("kept", "locked"))
-    status = stored.cluster.finished("kept")
+    stored.cluster.apply(task("in-a-bucket", "locked"))
+    status = stored.cluster.finished("in-a-bucket")
     assert status["phase"] == "Succeeded", status
     (artifact,) = status["artifacts"]
-    uid = stored.cluster.get("rpt", "kept")["metadata"]["uid"]
+    uid = stored.cluster.get("rpt", "in-a-bucket")["metadata"]["uid"]
     assert {f"tasks/{uid}/1/amd64.difypkg", f"tasks/{uid}/1/amd64.report.json"} <= stored.keys("tasks")
     stored.cluster.kubectl("-n", HOME, "delete", "pod", "-l", "app.kubernetes.io/component=dashboard", "--wait=true")
     stored.cluster.kubectl("-n", HOME, "rollout", "status", f"deploy/{RELEASE}-dashboard", "--timeout=60s")
@@ -84,12 +84,12 @@ def test_a_package_outlives_the_pod_of_the_dashboard_that_took_it(stored: Stored
 
 
 def test_the_wheels_of_one_task_are_in_the_bucket_for_the_next(stored: Stored):
-    for name in ("first", "second"):
+    for name in ("fills-the-bucket", "asks-the-bucket"):
         stored.cluster.apply(task(name))
         status = stored.cluster.finished(name)
         assert status["phase"] == "Succeeded", status
     assert len(stored.keys("shared")) >= 2
-    uid = stored.cluster.get("rpt", "second")["metadata"]["uid"]
+    uid = stored.cluster.get("rpt", "asks-the-bucket")["metadata"]["uid"]
     with page(stored.cluster) as client:
         log = client.get(f"/api/v1/tasks/{uid}/log.txt").raise_for_status().text
     assert "0 wheels downloaded, 2 taken from the cache" in log
