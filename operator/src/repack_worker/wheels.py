@@ -132,7 +132,7 @@ class WheelCache:
     async def _one(self, file: File, *, origin: Origin, on_bytes: Callable[[int], None], on_file: OnFile) -> Path:
         path = self._folder / file.sha256 / file.filename
         async with self._fetcher.flight(file.sha256), self._slots:
-            if await in_thread(_is_right, path, file.sha256):
+            if path.exists() and await in_thread(_is_right, path, file.sha256):
                 on_bytes(path.stat().st_size)
                 on_file(file, False)  # noqa: FBT003 - the callback's one flag
                 return path
