@@ -4,8 +4,9 @@ The reason's name is part of the API. The worker's exit code tells the operator 
 20-29 network, 30-39 resource, 1 and anything else `Internal` (operator.md 6.2).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class FailureClass(StrEnum):
@@ -65,8 +66,7 @@ class Reason(StrEnum):
     INTERNAL = "Internal"
 
 
-@dataclass(frozen=True)
-class ReasonFacts:
+class ReasonFacts(Struct, frozen=True):
     """What is known of a reason, whatever the case."""
 
     failure_class: FailureClass

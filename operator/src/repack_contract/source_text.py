@@ -11,10 +11,9 @@
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from msgspec import ValidationError
+from msgspec import Struct, ValidationError
 
 from repack_contract.choices import SourceType
 from repack_contract.errors import RepackError
@@ -36,8 +35,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HINT = "Name a plugin (author/name or author/name:version), github:owner/repo, a web address, or a .difypkg file."
 
 
-@dataclass(frozen=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True):
     """A place on the machine of whoever wrote it: only the command line or an upload can bring it."""
 
     path: str

@@ -4,12 +4,11 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from msgspec import ValidationError
+from msgspec import Struct, ValidationError
 
 from repack_contract.choices import SourceType
 from repack_contract.errors import RepackError
@@ -31,8 +30,7 @@ _OPTIONS = {
 """By the name of a field: which option it comes from, and what may stand there."""
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """One plugin to work on, and how."""
 
     text: str

@@ -6,10 +6,12 @@ or the user of the command line named is allowed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -25,8 +27,7 @@ _HINT = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of an allow-list: a network, or a host (name or address) with or without a port."""
 
     host: str = ""
@@ -61,8 +62,7 @@ class Entry:
         return host.lower().rstrip(".") == self.host and self.port in {None, port}
 
 
-@dataclass(frozen=True)
-class AddressPolicy:
+class AddressPolicy(Struct, frozen=True):
     """What may be connected to: everything public, and the private that was allowed."""
 
     allow_private: bool = False

@@ -13,9 +13,10 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -40,8 +41,7 @@ _RATIO_FREE_BYTES = 10 << 20
 """Below this size a high compression ratio is no bomb: small texts and empty files compress well."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a package may cost to unpack."""
 
     entries: int = 100_000
@@ -50,8 +50,7 @@ class Limits:
     """Unpacked bytes per packed byte, counted once 10 MiB are passed."""
 
 
-@dataclass(frozen=True)
-class Unpacked:
+class Unpacked(Struct, frozen=True):
     """A package laid out in a folder."""
 
     folder: Path
@@ -62,8 +61,7 @@ class Unpacked:
     total_bytes: int
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """One file of a package to write: its bytes, or the file that holds them."""
 
     name: str

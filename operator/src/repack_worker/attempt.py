@@ -3,9 +3,10 @@
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError
 from repack_contract.values import Spec, WorkResult
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from repack_worker.shared_cache import SharedCache
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """What is needed to make the packages of one task once."""
 
     spec: Spec

@@ -1,8 +1,8 @@
 """The stage Build. Few plugins need it, so it is imported when one does."""
 
 import asyncio
-from dataclasses import replace
 
+from msgspec.structs import replace
 from packaging.utils import parse_wheel_filename
 
 from repack_contract.errors import RepackError

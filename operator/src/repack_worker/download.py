@@ -1,15 +1,16 @@
 """What is to be downloaded, and how a transfer ends early."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from repack_contract.errors import without_secrets
 from repack_contract.reasons import Reason
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(Struct, frozen=True):
     """One file to fetch."""
 
     url: str

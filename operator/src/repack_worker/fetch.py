@@ -9,12 +9,13 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason

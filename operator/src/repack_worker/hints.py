@@ -7,7 +7,8 @@ depends on tiktoken through the SDK, so only code of the plugin's own that uses 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from repack_worker.plugin import Plugin
 
@@ -16,8 +17,7 @@ _MAX_SCANNED_BYTES = 32 << 20
 _MAX_LINE = 1000
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     says: str
     code: re.Pattern[str] | None = None
     """Found in a line of the plugin's own code."""

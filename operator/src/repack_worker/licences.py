@@ -3,10 +3,11 @@
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
+
+from msgspec import Struct
 
 _BLANK_LINE = re.compile(r"\r?\n\r?\n")
 _PREFIX = "License :: "
@@ -15,8 +16,7 @@ _MAX_TEXT = 80
 """Longer ones are whole licence texts, which no table holds."""
 
 
-@dataclass(frozen=True)
-class Licence:
+class Licence(Struct, frozen=True):
     """What a wheel states."""
 
     text: str = ""

@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage, StageState
@@ -20,8 +21,7 @@ from repack_worker.work import Work
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One stage and what does it."""
 
     stage: Stage

@@ -5,10 +5,10 @@ A distribution that has no fitting wheel and a source stands in the plan as some
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from msgspec import Struct
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -26,8 +26,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Wheel:
+class Wheel(Struct, frozen=True):
     """One wheel to fetch. The hash is known beforehand: without one it would not be in a plan."""
 
     name: str
@@ -45,8 +44,7 @@ class Wheel:
         return f"{self.name}=={self.version}"
 
 
-@dataclass(frozen=True)
-class SourceDist:
+class SourceDist(Struct, frozen=True):
     """A distribution to build: a source archive guarded by its hash, or a commit of a git repository."""
 
     name: str
@@ -79,8 +77,7 @@ class SourceDist:
         return any(not platform.endswith("-any") for platform in self.offered)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The distributions of one target, sorted by name."""
 
     platform: Platform

@@ -1,7 +1,6 @@
 """The stage Plan: which distributions go into each package, before a byte of them is downloaded."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 

@@ -6,9 +6,9 @@ serve any current plugin: gevent, greenlet and tiktoken ship manylinux_2_24 and 
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec import Struct
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from repack_contract.choices import Arch
@@ -19,8 +19,7 @@ _MACHINES = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64"}
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(Struct, frozen=True, dict=True):
     """One CPU and one Python: linux, glibc 2.39, CPython."""
 
     arch: Arch

@@ -2,9 +2,10 @@
 
 import re
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from repack_contract.choices import Arch
 from repack_contract.errors import RepackError, sanitize
@@ -22,8 +23,7 @@ _NAME = re.compile(r"[a-z0-9_-]{1,128}")
 _CAPABILITIES = ("tools", "models", "endpoints", "agent_strategies", "datasources", "triggers")
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(Struct, frozen=True):
     """A plugin as unpacked."""
 
     folder: Path

@@ -7,8 +7,9 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -23,8 +24,7 @@ _PIPE_SECONDS = 2.0
 """For what was written before the end; only what outlived the process could write more."""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """How a process ended and the last lines it wrote, both streams together."""
 
     code: int

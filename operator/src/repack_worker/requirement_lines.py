@@ -5,8 +5,8 @@ refused (editable, local and nested files): only plain requirements reach uv.
 """
 
 import re
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
 from repack_worker.archive import invalid
@@ -27,8 +27,7 @@ _DROPPED = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Requirements:
+class Requirements(Struct, frozen=True):
     """What was read: requirement lines for uv, and what was left out."""
 
     lines: tuple[str, ...]

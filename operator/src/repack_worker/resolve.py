@@ -7,12 +7,13 @@ that a distribution has none, stubs stand in for its sources (`stubs.py`), and t
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli
 import uv
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from repack_contract.errors import RepackError

@@ -7,10 +7,10 @@ pinned and hashed `requirements.txt` left, all of them do the same thing, and pi
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from msgspec import Struct
 
 from repack_contract.choices import Arch
 from repack_worker.archive import VERIFICATION_FILE, Member
@@ -29,8 +29,7 @@ _LONGEST_IGNORE_FILE = 1 << 20
 """A longer one is none, and stays as it is."""
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """One version of one distribution, with the wheels that may serve."""
 
     name: str

@@ -10,11 +10,12 @@ import binascii
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -72,8 +73,7 @@ def _payload(digests: Iterable[bytes], time: int) -> bytes:
     return b"".join(digests) + str(time).encode()
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True, dict=True):
     """The user's own key."""
 
     key_file: Path

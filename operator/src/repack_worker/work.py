@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from repack_contract.choices import Arch
 from repack_contract.errors import RepackError
 from repack_contract.phases import Stage
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
 _OF_A_TARGET = {FailureClass.USER, FailureClass.ARTIFACT}
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Struct, frozen=True):
     """A wheel of our own making."""
 
     source: SourceDist

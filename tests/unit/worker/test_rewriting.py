@@ -1,11 +1,10 @@
 """Rewriting the plugin: what is dropped, what is changed by a hair, what stays byte for byte."""
 
-from dataclasses import replace
-
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fakes.index import a_wheel
 from fakes.plugins import MANIFEST, a_package, plugin_files

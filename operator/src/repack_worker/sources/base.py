@@ -1,10 +1,11 @@
 """What every source is, and what they share."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from repack_worker.fetch import Fetcher
 from repack_worker.report import Journal
@@ -13,8 +14,7 @@ LIMIT_HINT = "If you trust it, raise REPACK_MAX_PLUGIN_BYTES."
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """The plugin as it came."""
 
     path: Path

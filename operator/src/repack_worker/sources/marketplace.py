@@ -6,10 +6,12 @@
 """
 
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from repack_contract.errors import RepackError
 from repack_contract.reasons import Reason
@@ -25,8 +27,7 @@ _HEADERS = {"X-Dify-Version": "1.17.0"}
 """The Marketplace answers by it; the newest Dify that was looked at (repackaging.md 5.1)."""
 
 
-@dataclass(frozen=True)
-class MarketplaceSource:
+class MarketplaceSource(Struct, frozen=True):
     """A plugin of the Marketplace; without a version the latest one."""
 
     base_url: str

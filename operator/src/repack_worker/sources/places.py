@@ -1,10 +1,11 @@
 """Plugins at a plain place: a web address, an upload to the dashboard, a file of this machine."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from repack_contract.errors import RepackError, without_secrets
 from repack_contract.reasons import Reason
@@ -18,8 +19,7 @@ from repack_worker.threads import in_thread
 _HINT = "Check the address and the proxy, or download the package yourself and give the file."
 
 
-@dataclass(frozen=True)
-class UrlSource:
+class UrlSource(Struct, frozen=True):
     """A package at an address."""
 
     url: str
@@ -52,8 +52,7 @@ class UrlSource:
         return Fetched(path=order.target, sha256=sha256, origin=order.shown_url)
 
 
-@dataclass(frozen=True)
-class UploadSource:
+class UploadSource(Struct, frozen=True):
     """A package that was uploaded to the dashboard."""
 
     key: str
@@ -88,8 +87,7 @@ class UploadSource:
         return Fetched(path=order.target, sha256=sha256, origin=self.label)
 
 
-@dataclass(frozen=True)
-class FileSource:
+class FileSource(Struct, frozen=True):
     """A package on this machine; of the command line only, a task cannot name one."""
 
     path: Path
