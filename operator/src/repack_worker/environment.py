@@ -72,10 +72,9 @@ def _in_words(kind: Any) -> str:
     told = inspect.type_info(kind)
     options = told.types if isinstance(told, inspect.UnionType) else (told,)
     match next(option for option in options if not isinstance(option, inspect.NoneType)):
-        case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most) as number:
+        case inspect.IntType() | inspect.FloatType() as number:
             word = "a whole number" if isinstance(number, inspect.IntType) else "a number"
-            above = f" above {number.gt:g}" if number.gt is not None else ""
-            return word + above + (f" from {least}" if least is not None else "") + (f" to {most}" if most else "")
+            return f"{word} {_bounds_in_words(number.gt, number.ge, number.le)}".rstrip()
         case inspect.BoolType():
             return "true or false"
         case inspect.EnumType(cls=words):
@@ -85,3 +84,11 @@ def _in_words(kind: Any) -> str:
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a path"
     return "a text"
+
+
+def _bounds_in_words(above: float | None, least: float | None, most: float | None) -> str:
+    if above is not None:
+        return f"above {above:g}"
+    if least is None:
+        return ""
+    return f"of at least {least:g}" if most is None else f"from {least:g} to {most:g}"

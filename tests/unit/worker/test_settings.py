@@ -46,7 +46,7 @@ def test_a_variable_is_read_as_what_it_is(monkeypatch, name, text, value):
     [
         ("CONNECTIONS", "many", "'many' is not a whole number from 1 to 64"),
         ("CONNECTIONS", "65", "'65' is not a whole number from 1 to 64"),
-        ("MAX_PACKAGE_BYTES", "0", "'0' is not a whole number from 1"),
+        ("MAX_PACKAGE_BYTES", "0", "'0' is not a whole number of at least 1"),
         ("STALL_SECONDS", "0", "'0' is not a number above 0"),
         ("VERIFY", "deep", "'deep' is not one of standard, full"),
         ("ISOLATION", "magic", "'magic' is not one of NetworkNamespace, SeccompFilter, OfflineFlags, CrossInstall"),
