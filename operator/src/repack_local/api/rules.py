@@ -16,6 +16,8 @@ from celpy.adapter import json_to_cel
 
 from repack_local.api.statuses import Cause, Object
 
+_ENVIRONMENT = celpy.Environment()
+"""One for all schemas: it remembers nothing, and making one raises the recursion limit of the whole process."""
 _REMEMBERED = 4096
 """How many (rule, value, old value) are remembered: most writes leave most of an object as it was."""
 
@@ -52,7 +54,7 @@ class Rules:
 
     def __init__(self, definition: Object) -> None:
         self._definition = definition
-        self._root = _node(definition, celpy.Environment())
+        self._root = _node(definition)
         self._known: OrderedDict[tuple[str, str, str | None], str | None] = OrderedDict()
 
     def broken(self, obj: Object, *, old: Object | None) -> list[Cause]:
@@ -107,26 +109,24 @@ def _evaluate(rule: _Rule, new: Any, old: Any) -> str | None:
     return None if holds else rule.message
 
 
-def _node(schema: Object, environment: celpy.Environment) -> _Node | None:
-    rules = tuple(_compiled(entry, environment) for entry in schema.get("x-kubernetes-validations") or [])
+def _node(schema: Object) -> _Node | None:
+    rules = tuple(_compiled(entry) for entry in schema.get("x-kubernetes-validations") or [])
     properties = {
-        key: node
-        for key, inner in (schema.get("properties") or {}).items()
-        if (node := _node(inner, environment)) is not None
+        key: node for key, inner in (schema.get("properties") or {}).items() if (node := _node(inner)) is not None
     }
-    items = _node(schema["items"], environment) if isinstance(schema.get("items"), dict) else None
+    items = _node(schema["items"]) if isinstance(schema.get("items"), dict) else None
     inner = schema.get("additionalProperties")
-    additional = _node(inner, environment) if isinstance(inner, dict) else None
+    additional = _node(inner) if isinstance(inner, dict) else None
     if not rules and not properties and items is None and additional is None:
         return None
     keys = tuple(schema.get("x-kubernetes-list-map-keys") or ()) if is_map_list(schema) else ()
     return _Node(rules, properties, items, additional, keys)
 
 
-def _compiled(entry: Object, environment: celpy.Environment) -> _Rule:
+def _compiled(entry: Object) -> _Rule:
     expression = entry["rule"]
     message = entry.get("message") or f"failed rule: {expression}"
-    program = environment.program(environment.compile(expression))
+    program = _ENVIRONMENT.program(_ENVIRONMENT.compile(expression))
     bare = re.search(r"\b(self|oldSelf)\b(?!\.[A-Za-z_])", expression)
     fields = None if bare else frozenset(re.findall(r"\b(?:self|oldSelf)\.([A-Za-z_]\w*)", expression))
     return _Rule(expression, message, program, "oldSelf" in expression, fields)
