@@ -4,20 +4,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from repack_contract import progress, source, task
 from repack_contract.values import Value
 from repack_contract.wire import Model
 
 _M = TypeVar("_M", bound=Model)
 _V = TypeVar("_V", bound=Value)
-MODULES = (task, source, progress)
-"""Where the models of the values are."""
-
-
-def model_for(kind: type[Value]) -> type[Model]:
-    """Return the model of the same name as a class of values."""
-    found: type[Model] = next(getattr(module, kind.__name__) for module in MODULES if hasattr(module, kind.__name__))
-    return found
 
 
 def as_model(value: Value, kind: type[_M]) -> _M:

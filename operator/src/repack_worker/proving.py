@@ -37,7 +37,7 @@ async def prove_targets(work: Work) -> None:
 
     async def one(target: TargetWork) -> None:
         with work.attempting(target):
-            # Of what is verified, before any of it runs; meanwhile other programs do the work.
+            # While it is verified, for that is the work of other programs; none of them can write to the package.
             hashing = asyncio.create_task(in_thread(sha256_of, target.the_package))
             try:
                 target.proof = await prove(

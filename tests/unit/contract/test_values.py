@@ -9,9 +9,9 @@ import pytest
 from annotated_types import MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
-from repack_contract import values
+from repack_contract import progress, source, task, values
 from repack_contract.choices import Arch, Mode, SourceType, VerificationMethod
-from repack_contract.edges import as_model, as_value, model_for
+from repack_contract.edges import as_model, as_value
 from repack_contract.phases import Stage, StageState
 from repack_contract.task import Spec as SpecModel
 from repack_contract.values import Value, checked
@@ -40,6 +40,13 @@ EXAMPLES: list[Value] = [
             values.StageProgress(Stage.PLAN, StageState.RUNNING, MOMENT, None, 4, 9, "tiny 1.0")]),
     values.LogLine(n=1, ts=MOMENT, level="warning", stage=Stage.PLAN, text="hm"),
 ]  # fmt: skip
+
+
+def model_for(kind: type[Value]) -> type[Model]:
+    """Return the model of the same name as a class of values."""
+    places = (place for place in (task, source, progress) if hasattr(place, kind.__name__))
+    found: type[Model] = getattr(next(places), kind.__name__)
+    return found
 
 
 def bounds_of_model(field: FieldInfo) -> dict[str, Any]:
